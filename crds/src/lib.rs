@@ -1,0 +1,1 @@
+//! Types, schemas and admission rules of the custom resources.

@@ -1,0 +1,1 @@
+//! Faithful fake servers of backends that exist only as a service.

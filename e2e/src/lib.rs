@@ -1,0 +1,3 @@
+//! Black-box tests of the built operator on a real control plane.
+
+pub mod harness;

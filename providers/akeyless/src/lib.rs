@@ -1,0 +1,1 @@
+//! Akeyless gateways: static, rotated, dynamic and certificate items.

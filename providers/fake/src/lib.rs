@@ -1,0 +1,1 @@
+//! The in-memory backend: values written in the store's own manifest.

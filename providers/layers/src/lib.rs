@@ -1,0 +1,1 @@
+//! Timeouts, limits, retries, breakers and coalescing around any provider.

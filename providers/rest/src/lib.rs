@@ -1,0 +1,1 @@
+//! HTTP for backends: TLS roots, safe errors, sessions that renew themselves.

@@ -1,0 +1,1 @@
+//! HashiCorp Vault and OpenBao: KV version 1 and 2.

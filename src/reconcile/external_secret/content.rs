@@ -1,0 +1,193 @@
+//! From what the backends answered to the content of the target. Pure.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use keyferry_core::{Error, ErrorKind, Fetched, SecretBytes};
+
+use super::{
+    plan::Remote,
+    sync::{Deletion, Into, Source, ValidSync},
+};
+use crate::{render, trouble::Trouble};
+
+/// One source's answer.
+pub(crate) type Answer = Result<Arc<Fetched>, Error>;
+
+/// What the answers come to.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Assembled {
+    pub(crate) remote: Remote,
+    /// Fields whose secret the backend positively does not have, where the deletion policy lets them go.
+    pub(crate) missing: Vec<String>,
+}
+
+/// Puts the answers, one for each source and in their order, together. The first source that failed is the trouble;
+/// nothing of the others is used then, because half a Secret is worse than yesterday's.
+pub(crate) fn assemble(want: &ValidSync, answers: Vec<Answer>) -> Result<Assembled, Trouble> {
+    let mut content = BTreeMap::new();
+    let mut missing = Vec::new();
+    for (source, answer) in want.sources.iter().zip(answers) {
+        match answer {
+            Ok(fetched) => content.extend(keys_of(source, &fetched.value)?),
+            Err(error) if error.kind == ErrorKind::NotFound && want.target.deletion == Deletion::Delete => {
+                missing.push(place(source));
+            }
+            Err(error) => return Err(Trouble::of_backend(&place(source), &error)),
+        }
+    }
+    let size: usize = content.iter().map(|(key, value): (&String, &SecretBytes)| key.len() + value.len()).sum();
+    if size > LARGEST {
+        let text = format!("the target would hold {size} bytes and a Secret holds at most {LARGEST}; select properties");
+        return Err(Trouble::lasting("TooLarge", text));
+    }
+    let remote = if !content.is_empty() {
+        Remote::Content(content)
+    } else if missing.len() == want.sources.len() {
+        Remote::Nothing
+    } else {
+        Remote::Empty
+    };
+    Ok(Assembled { remote, missing })
+}
+
+/// What the API server accepts as the data of one Secret, in bytes.
+const LARGEST: usize = 1024 * 1024;
+
+fn keys_of(source: &Source, value: &SecretBytes) -> Result<BTreeMap<String, SecretBytes>, Trouble> {
+    let trouble = |error: render::RenderError| Trouble::lasting(error.cause(), format!("{}: {error}", place(source)));
+    let selected = match &source.property {
+        Some(property) => render::property(value, property).map_err(trouble)?,
+        None => value.clone(),
+    };
+    let raw = match &source.into {
+        Into::Key(key) => BTreeMap::from([(key.clone(), selected)]),
+        Into::Keys(conversion) => {
+            let object = render::object(&selected).map_err(trouble)?;
+            render::target_keys(object, *conversion).map_err(trouble)?
+        }
+    };
+    raw.into_iter()
+        .map(|(key, value)| {
+            let value = render::decode(&value, source.decoding).map_err(trouble)?;
+            render::check_null_bytes(&value, source.null_bytes).map_err(trouble)?;
+            Ok((key, value))
+        })
+        .collect()
+}
+
+/// Where a source stands and what it reads, for messages.
+fn place(source: &Source) -> String {
+    match &source.property {
+        Some(property) => format!("{} (key {}, property {property})", source.field, source.locator.name),
+        None => format!("{} (key {})", source.field, source.locator.name),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use keyferry_core::{Error, ErrorKind, Fetched, SecretBytes};
+
+    use super::{super::fixtures, Answer, Assembled, Remote, assemble};
+    use crate::{
+        reconcile::external_secret::sync::{Deletion, Into, ValidSync},
+        render::{Conversion, Decoding, NullBytes},
+    };
+
+    fn value(text: &str) -> Answer {
+        Ok(Arc::new(Fetched { value: SecretBytes::from(text), version: None }))
+    }
+
+    fn failed(kind: ErrorKind) -> Answer {
+        Err(Error::new(kind, "p", "o", "told"))
+    }
+
+    fn two(deletion: Deletion) -> ValidSync {
+        let mut want = fixtures::sync();
+        want.target.deletion = deletion;
+        want.sources = vec![fixtures::source("spec.data[0]", "a"), fixtures::source("spec.data[1]", "b")];
+        want
+    }
+
+    fn content(want: &ValidSync, answers: Vec<Answer>) -> Vec<(String, String)> {
+        let Ok(Assembled { remote: Remote::Content(content), .. }) = assemble(want, answers) else {
+            panic!("must have content")
+        };
+        content.into_iter().map(|(key, value)| (key, value.expose_str().unwrap().to_owned())).collect()
+    }
+
+    fn refused(want: &ValidSync, answers: Vec<Answer>) -> String {
+        assemble(want, answers).expect_err("must fail").to_string()
+    }
+
+    #[test]
+    fn each_source_gives_its_key() {
+        let content = content(&two(Deletion::Retain), vec![value("1"), value("")]);
+        assert_eq!(content, [("a".into(), "1".into()), ("b".into(), String::new())]);
+    }
+
+    #[test]
+    fn later_sources_win() {
+        let mut want = two(Deletion::Retain);
+        want.sources[0].into = Into::Keys(Conversion::Default);
+        let content = content(&want, vec![value(r#"{"b":"old","c":"x"}"#), value("new")]);
+        assert_eq!(content, [("b".into(), "new".into()), ("c".into(), "x".into())]);
+    }
+
+    #[test]
+    fn one_failure_fails_all_and_is_named() {
+        let told = refused(&two(Deletion::Delete), vec![value("1"), failed(ErrorKind::Unavailable)]);
+        assert!(told.starts_with("ProviderUnreachable: spec.data[1] (key prod/db): told"), "{told}");
+    }
+
+    #[test]
+    fn not_found_is_trouble_unless_the_policy_lets_go() {
+        let told = refused(&two(Deletion::Retain), vec![value("1"), failed(ErrorKind::NotFound)]);
+        assert!(told.starts_with("RemoteNotFound: spec.data[1]"), "{told}");
+        let want = two(Deletion::Delete);
+        assert_eq!(content(&want, vec![value("1"), failed(ErrorKind::NotFound)]), [("a".into(), "1".into())]);
+        let gone = assemble(&want, vec![failed(ErrorKind::NotFound), failed(ErrorKind::NotFound)]).unwrap();
+        assert_eq!((gone.remote, gone.missing.len()), (Remote::Nothing, 2));
+    }
+
+    #[test]
+    fn an_empty_object_is_not_a_positive_not_found() {
+        let mut want = two(Deletion::Delete);
+        want.sources.truncate(1);
+        want.sources[0].into = Into::Keys(Conversion::Default);
+        assert_eq!(assemble(&want, vec![value("{}")]).unwrap().remote, Remote::Empty);
+    }
+
+    #[test]
+    fn a_target_that_no_secret_can_hold_is_refused() {
+        let told = refused(&two(Deletion::Retain), vec![value(&"x".repeat(1 << 20)), value("y")]);
+        assert!(told.starts_with("TooLarge: ") && told.contains("1048576"), "{told}");
+    }
+
+    #[test]
+    fn properties_are_selected_and_values_decoded() {
+        let mut want = two(Deletion::Retain);
+        want.sources.truncate(1);
+        want.sources[0].property = Some("db.password".into());
+        want.sources[0].decoding = Decoding::Base64;
+        assert_eq!(content(&want, vec![value(r#"{"db":{"password":"aGk="}}"#)]), [("a".into(), "hi".into())]);
+    }
+
+    #[test]
+    fn trouble_with_a_value_names_the_place_and_never_the_value() {
+        let mut want = two(Deletion::Retain);
+        want.sources.truncate(1);
+        want.sources[0].property = Some("missing".into());
+        let told = refused(&want, vec![value(r#"{"password":"hunter2"}"#)]);
+        assert!(told.contains("spec.data[0] (key prod/db, property missing)") && !told.contains("hunter2"), "{told}");
+        want.sources[0].property = None;
+        want.sources[0].decoding = Decoding::Base64;
+        let told = refused(&want, vec![value("hunter2!")]);
+        assert!(!told.contains("hunter2"), "{told}");
+        want.sources[0].decoding = Decoding::None;
+        want.sources[0].null_bytes = NullBytes::Fail;
+        let told = refused(&want, vec![value("hunter2\0")]);
+        assert!(!told.contains("hunter2"), "{told}");
+    }
+}

@@ -1,0 +1,191 @@
+//! Providers that are ready to use. They live with the process: logins and connections outlive a reconcile, and are
+//! dropped when the store or one of its credentials changes. Two stores never share one.
+
+use std::{
+    collections::HashMap,
+    hash::RandomState,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use keyferry_core::{CallObserver, Provider};
+use keyferry_crds::SecretStoreSpec;
+use keyferry_layers::{LayerObserver, Layers, Settings};
+use kube::Client;
+
+use super::{
+    build,
+    resolve::{Dependency, Resolver, Unresolved},
+    scope::{CheckedRef, Scope},
+};
+use crate::{
+    cluster::{Meta, StoreKey},
+    trouble::{Patience, Trouble},
+};
+
+/// A provider, ready to use.
+#[derive(Clone, Debug)]
+pub(crate) struct Session {
+    pub(crate) provider: Arc<dyn Provider>,
+    /// Another number means another store spec or other credentials.
+    pub(crate) identity: u64,
+}
+
+/// The outcome of building one.
+#[derive(Clone, Debug)]
+pub(crate) enum Built {
+    /// The credentials are those of whoever uses the store; there is nobody at the moment.
+    NobodyAsks,
+    Session(Session),
+    Trouble(Trouble),
+}
+
+/// One store as it stands in the cluster.
+#[derive(Clone, Debug)]
+pub(crate) struct StoreObject {
+    pub(crate) uid: Arc<str>,
+    pub(crate) generation: i64,
+    pub(crate) spec: Arc<SecretStoreSpec>,
+}
+
+/// Tells the present state of something that a provider was built from; `None` where it is not watched.
+pub(crate) type Present<'a> = &'a (dyn Fn(&CheckedRef) -> Option<Option<Meta>> + Send + Sync);
+
+/// All providers of this process.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    client: Client,
+    fingerprints: RandomState,
+    calls: Arc<dyn CallObserver>,
+    layering: Arc<dyn LayerObserver>,
+    entries: Mutex<HashMap<EntryKey, Arc<tokio::sync::Mutex<Option<Entry>>>>>,
+    layers: Mutex<HashMap<StoreKey, (Arc<str>, Layers)>>,
+}
+
+/// A store, and on whose behalf where that makes a difference.
+type EntryKey = (StoreKey, Option<Arc<str>>);
+
+#[derive(Debug)]
+struct Entry {
+    uid: Arc<str>,
+    generation: i64,
+    dependencies: Vec<Dependency>,
+    built: Built,
+    identity: u64,
+}
+
+impl Entry {
+    /// Whether it was built from what is there now. A trouble that nothing in the cluster tells the end of is looked
+    /// at again each time.
+    fn is_current(&self, store: &StoreObject, present: Present<'_>) -> bool {
+        let told = match &self.built {
+            Built::NobodyAsks | Built::Session(_) => true,
+            Built::Trouble(trouble) => trouble.patience == Patience::Long && !self.dependencies.is_empty(),
+        };
+        told && self.uid == store.uid
+            && self.generation == store.generation
+            && self.dependencies.iter().all(|dependency| match (present(&dependency.on), &dependency.state) {
+                (None, _) => true,
+                (Some(now), then) if now == *then => true,
+                // Our read was newer than what the watch has delivered so far.
+                (Some(Some(now)), Some(then)) => now.is_older_than(then),
+                (Some(_), _) => false,
+            })
+    }
+}
+
+impl Pool {
+    pub(crate) fn new(client: Client, calls: Arc<dyn CallObserver>, layering: Arc<dyn LayerObserver>) -> Self {
+        Self {
+            client,
+            fingerprints: RandomState::new(),
+            calls,
+            layering,
+            entries: Mutex::default(),
+            layers: Mutex::default(),
+        }
+    }
+
+    /// The provider of `store` on behalf of `scope`. At the same time it is built at most once; when what it was
+    /// built from has changed it is built anew, and kept when all values turn out to be the same.
+    pub(crate) async fn session(
+        &self,
+        key: &StoreKey,
+        store: &StoreObject,
+        scope: Scope<'_>,
+        present: Present<'_>,
+    ) -> Built {
+        let consumer = match scope {
+            Scope::Cluster { consumer } if build::depends_on_consumer(&store.spec) => consumer.map(Arc::from),
+            Scope::Cluster { .. } | Scope::Namespace(_) => None,
+        };
+        let slot = Arc::clone(lock(&self.entries).entry((key.clone(), consumer)).or_default());
+        let mut slot = slot.lock().await;
+        if let Some(entry) = &*slot
+            && entry.is_current(store, present)
+        {
+            return entry.built.clone();
+        }
+        let entry = self.build(key, store, scope, slot.take()).await;
+        let built = entry.built.clone();
+        *slot = Some(entry);
+        built
+    }
+
+    async fn build(&self, key: &StoreKey, store: &StoreObject, scope: Scope<'_>, before: Option<Entry>) -> Entry {
+        let mut resolver = Resolver::new(self.client.clone(), scope, &self.fingerprints);
+        resolver.stamp(&store.uid, store.generation);
+        let provider = build::provider(&store.spec, &mut resolver, &self.calls).await;
+        let (dependencies, identity) = resolver.finish();
+        let same = before.filter(|entry| entry.identity == identity);
+        let built = match (provider, same) {
+            (Ok(_), Some(Entry { built: built @ Built::Session(_), .. })) => built,
+            (Ok(base), _) => {
+                let provider = self.layers(key, &store.uid).stack(base);
+                Built::Session(Session { provider, identity })
+            }
+            (Err(Unresolved::NobodyAsks), _) => Built::NobodyAsks,
+            (Err(Unresolved::Trouble(trouble)), _) => Built::Trouble(trouble),
+        };
+        Entry { uid: Arc::clone(&store.uid), generation: store.generation, dependencies, built, identity }
+    }
+
+    /// Limits belong to the store, so that they survive a change of credentials.
+    fn layers(&self, key: &StoreKey, uid: &Arc<str>) -> Layers {
+        let mut layers = lock(&self.layers);
+        match layers.get(key) {
+            Some((owner, layers)) if owner == uid => layers.clone(),
+            _ => {
+                let fresh = Layers::new(Settings::default(), Arc::clone(&self.layering));
+                layers.insert(key.clone(), (Arc::clone(uid), fresh.clone()));
+                fresh
+            }
+        }
+    }
+
+    /// Drops everything that belongs to a store that is gone.
+    pub(crate) fn forget(&self, store: &StoreKey) {
+        lock(&self.entries).retain(|(key, _), _| key != store);
+        lock(&self.layers).remove(store);
+    }
+
+    /// Stores with a provider that was built from `on`, or waits for it.
+    pub(crate) fn built_from(&self, on: &dyn Fn(&CheckedRef) -> bool) -> Vec<StoreKey> {
+        let entries: Vec<_> = lock(&self.entries).iter().map(|((key, _), slot)| (key.clone(), Arc::clone(slot))).collect();
+        let mut stores: Vec<_> = entries
+            .into_iter()
+            // One that is being built right now reads the newest state anyway, or will be found out of date.
+            .filter(|(_, slot)| match slot.try_lock() {
+                Ok(entry) => entry.as_ref().is_some_and(|entry| entry.dependencies.iter().any(|d| on(&d.on))),
+                Err(_) => true,
+            })
+            .map(|(key, _)| key)
+            .collect();
+        stores.sort();
+        stores.dedup();
+        stores
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,208 @@
+//! Reads what a store refers to: credentials, CA bundles, ServiceAccounts. Happens once, before a provider exists;
+//! a provider gets plain values.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    hash::{BuildHasher, Hasher, RandomState},
+    sync::Arc,
+};
+
+use k8s_openapi::api::core::v1::{ConfigMap, Secret, ServiceAccount};
+use keyferry_core::{SecretBytes, TokenSource};
+use keyferry_crds::{CaProvider, CaProviderType, SecretKeySelector, ServiceAccountSelector};
+use kube::{Api, Client, Resource};
+use serde::de::DeserializeOwned;
+
+use super::{
+    scope::{CheckedRef, Open, RefError, Referent, Scope},
+    token::RequestedTokens,
+};
+use crate::{
+    cluster::{Meta, error_text},
+    trouble::Trouble,
+};
+
+/// Something that a provider was built from, and the state that it was in. Where it was not there, its coming is
+/// waited for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Dependency {
+    pub(crate) on: CheckedRef,
+    pub(crate) state: Option<Meta>,
+}
+
+/// What resolving a reference can come to, short of a value.
+#[derive(Debug)]
+pub(crate) enum Unresolved {
+    /// It depends on who uses the store, and nobody does at the moment: the store's own check goes without it.
+    NobodyAsks,
+    /// It cannot be had.
+    Trouble(Trouble),
+}
+
+/// Resolves the references of one store, and remembers what it saw.
+pub(crate) struct Resolver<'a> {
+    client: Client,
+    scope: Scope<'a>,
+    dependencies: Vec<Dependency>,
+    fingerprint: <RandomState as BuildHasher>::Hasher,
+}
+
+impl<'a> Resolver<'a> {
+    /// `key` is this process's own, so that fingerprints tell nothing to anybody else.
+    pub(super) fn new(client: Client, scope: Scope<'a>, key: &RandomState) -> Self {
+        Self { client, scope, dependencies: Vec::new(), fingerprint: key.build_hasher() }
+    }
+
+    /// Makes the fingerprint that of this state of this store.
+    pub(super) fn stamp(&mut self, uid: &str, generation: i64) {
+        self.fingerprint.write(uid.as_bytes());
+        self.fingerprint.write_i64(generation);
+    }
+
+    pub(super) fn scope(&self) -> Scope<'a> {
+        self.scope
+    }
+
+    /// Everything that was read, and a fingerprint of all values.
+    pub(super) fn finish(self) -> (Vec<Dependency>, u64) {
+        (self.dependencies, self.fingerprint.finish())
+    }
+
+    /// The value that `selector` at `field` names; `default_key` is the key where it names none.
+    pub(crate) async fn secret(
+        &mut self,
+        field: &str,
+        selector: &SecretKeySelector,
+        default_key: Option<&str>,
+        open: Open,
+    ) -> Result<SecretBytes, Unresolved> {
+        let (value, at) = self.optional_secret(field, selector, default_key, open).await?;
+        value.ok_or_else(|| missing(format!("{field}: {at}; add the key")))
+    }
+
+    /// As [`Resolver::secret`], but the Secret need not have the key: then the text names Secret and key.
+    pub(crate) async fn optional_secret(
+        &mut self,
+        field: &str,
+        selector: &SecretKeySelector,
+        default_key: Option<&str>,
+        open: Open,
+    ) -> Result<(Option<SecretBytes>, String), Unresolved> {
+        let key = selector.key.as_deref().filter(|key| !key.is_empty()).or(default_key);
+        let Some(key) = key else {
+            return Err(invalid(format!("{field}: `key` is empty; name a key of the Secret")));
+        };
+        let on = self.check(Referent::Secret, field, selector.name.as_deref(), selector.namespace.as_deref(), open)?;
+        let secret: Secret = self.read(field, &on).await?;
+        let value = secret.data.and_then(|mut data| data.remove(key)).map(|bytes| SecretBytes::new(bytes.0));
+        if let Some(value) = &value {
+            self.fingerprint.write(value.expose());
+        }
+        self.fingerprint.write_u8(0xff);
+        Ok((value, format!("{on} has no key \"{key}\"")))
+    }
+
+    /// Tokens of the ServiceAccount that `selector` at `field` names.
+    pub(crate) async fn tokens(
+        &mut self,
+        field: &str,
+        selector: &ServiceAccountSelector,
+    ) -> Result<Arc<dyn TokenSource>, Unresolved> {
+        let namespace = selector.namespace.as_deref();
+        let on = self.check(Referent::ServiceAccount, field, Some(&selector.name), namespace, Open::Allowed)?;
+        let account: ServiceAccount = self.read(field, &on).await?;
+        let annotations: BTreeMap<_, _> = account.metadata.annotations.unwrap_or_default();
+        let audiences = selector.audiences.clone().unwrap_or_default();
+        let client = self.client.clone();
+        Ok(Arc::new(RequestedTokens::new(client, on, annotations, audiences)))
+    }
+
+    /// The certificates that a store trusts instead of the system's, from `caBundle` or `caProvider`.
+    pub(crate) async fn roots(
+        &mut self,
+        bundle: Option<&str>,
+        provider: Option<&CaProvider>,
+    ) -> Result<Option<Vec<u8>>, Unresolved> {
+        let pem = match (bundle.filter(|bundle| !bundle.is_empty()), provider) {
+            (Some(bundle), _) => bundle.as_bytes().to_vec(),
+            (None, Some(provider)) => self.provided_roots(provider).await?,
+            (None, None) => return Ok(None),
+        };
+        self.fingerprint.write(&pem);
+        Ok(Some(pem))
+    }
+
+    async fn provided_roots(&mut self, provider: &CaProvider) -> Result<Vec<u8>, Unresolved> {
+        let (field, namespace) = ("caProvider", provider.namespace.as_deref());
+        let key = provider.key.as_deref().filter(|key| !key.is_empty()).unwrap_or("ca.crt");
+        let kind = match provider.type_ {
+            CaProviderType::ConfigMap => Referent::ConfigMap,
+            CaProviderType::Secret => Referent::Secret,
+        };
+        let on = self.check(kind, field, Some(&provider.name), namespace, Open::Forbidden)?;
+        let pem = match provider.type_ {
+            CaProviderType::ConfigMap => {
+                let map: ConfigMap = self.read(field, &on).await?;
+                map.data.and_then(|mut data| data.remove(key)).map(String::into_bytes)
+            }
+            CaProviderType::Secret => {
+                let secret: Secret = self.read(field, &on).await?;
+                secret.data.and_then(|mut data| data.remove(key)).map(|bytes| bytes.0)
+            }
+        };
+        pem.ok_or_else(|| missing(format!("{field}: {on} has no key \"{key}\"; add it")))
+    }
+
+    fn check(
+        &mut self,
+        kind: Referent,
+        field: &str,
+        name: Option<&str>,
+        namespace: Option<&str>,
+        open: Open,
+    ) -> Result<CheckedRef, Unresolved> {
+        self.scope.check(kind, name, namespace, open).map_err(|error| match error {
+            RefError::NobodyAsks => Unresolved::NobodyAsks,
+            error => invalid(format!("{field}: {error}")),
+        })
+    }
+
+    async fn read<K>(&mut self, field: &str, on: &CheckedRef) -> Result<K, Unresolved>
+    where
+        K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>,
+        K: Clone + DeserializeOwned + fmt::Debug,
+    {
+        let api: Api<K> = Api::namespaced(self.client.clone(), &on.key().namespace);
+        match api.get_opt(&on.key().name).await {
+            Ok(found) => {
+                let state = found.as_ref().map(|object| Meta::of(object.meta()));
+                self.dependencies.push(Dependency { on: on.clone(), state });
+                found.ok_or_else(|| missing(format!("{field}: {on} does not exist; create it")))
+            }
+            Err(kube::Error::Api(status)) if status.code == 403 => Err(Unresolved::Trouble(Trouble::lasting(
+                "AccessDenied",
+                format!("{field}: the operator may not read {on}; grant it `get`"),
+            ))),
+            Err(error) => Err(Unresolved::Trouble(Trouble::passing(
+                "KubernetesUnreachable",
+                format!("{field}: failed to read {on}: {}", error_text(&error)),
+            ))),
+        }
+    }
+}
+
+/// Something in the store's manifest that cannot work.
+pub(crate) fn invalid(text: String) -> Unresolved {
+    Unresolved::Trouble(Trouble::lasting("InvalidConfiguration", text))
+}
+
+fn missing(text: String) -> Unresolved {
+    Unresolved::Trouble(Trouble::lasting("MissingCredential", text))
+}
+
+impl From<keyferry_core::Error> for Unresolved {
+    fn from(error: keyferry_core::Error) -> Self {
+        Self::Trouble(Trouble::of_backend("spec.provider", &error))
+    }
+}
