@@ -103,15 +103,7 @@ impl Error {
             | ErrorKind::Unauthenticated
             | ErrorKind::Unsupported => Retry::Never,
         };
-        Self {
-            kind,
-            retry,
-            provider,
-            operation,
-            message: message.into(),
-            status: None,
-            request_id: None,
-        }
+        Self { kind, retry, provider, operation, message: message.into(), status: None, request_id: None }
     }
 
     /// The same failure with another answer to "does trying again help?".
@@ -123,10 +115,7 @@ impl Error {
     /// The same failure with the HTTP status that told of it.
     #[must_use]
     pub fn with_status(self, status: u16) -> Self {
-        Self {
-            status: Some(status),
-            ..self
-        }
+        Self { status: Some(status), ..self }
     }
 
     /// The same failure with the vendor's request id.
@@ -139,12 +128,7 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.message)?;
-        let Self {
-            provider,
-            operation,
-            status,
-            ..
-        } = self;
+        let Self { provider, operation, status, .. } = self;
         match status {
             Some(status) => write!(f, " ({provider} {operation}: HTTP {status}"),
             None => write!(f, " ({provider} {operation}"),
@@ -170,21 +154,10 @@ mod tests {
 
     #[test]
     fn the_text_names_what_was_tried_and_how_to_ask_support() {
-        let error = Error::new(
-            ErrorKind::AccessDenied,
-            "HashiCorp/Vault",
-            "ReadSecretData",
-            "may not read kv/data/a",
-        );
-        assert_eq!(
-            error.to_string(),
-            "may not read kv/data/a (HashiCorp/Vault ReadSecretData)"
-        );
+        let error = Error::new(ErrorKind::AccessDenied, "HashiCorp/Vault", "ReadSecretData", "may not read kv/data/a");
+        assert_eq!(error.to_string(), "may not read kv/data/a (HashiCorp/Vault ReadSecretData)");
         let error = error.with_status(403).with_request_id(Some("r-1".into()));
-        assert_eq!(
-            error.to_string(),
-            "may not read kv/data/a (HashiCorp/Vault ReadSecretData: HTTP 403, request r-1)"
-        );
+        assert_eq!(error.to_string(), "may not read kv/data/a (HashiCorp/Vault ReadSecretData: HTTP 403, request r-1)");
     }
 
     #[test]

@@ -134,10 +134,7 @@ mod tests {
 
     #[test]
     fn numbers_keep_every_digit() {
-        assert_eq!(
-            canonical(r#"{"n":9007199254740993123,"f":1.10}"#),
-            r#"{"f":1.10,"n":9007199254740993123}"#
-        );
+        assert_eq!(canonical(r#"{"n":9007199254740993123,"f":1.10}"#), r#"{"f":1.10,"n":9007199254740993123}"#);
     }
 
     #[test]

@@ -33,10 +33,7 @@ pub trait Provider: Debug + Send + Sync + 'static {
 }
 
 /// What a backend can do.
-#[allow(
-    clippy::struct_excessive_bools,
-    reason = "each is an independent fact about a vendor's API"
-)]
+#[allow(clippy::struct_excessive_bools, reason = "each is an independent fact about a vendor's API")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capabilities {
     /// How many locators one native call answers; 1 where there is no batch call.
