@@ -1,0 +1,5 @@
+//! The layers together.
+
+mod conformance;
+mod order;
+mod storm;
