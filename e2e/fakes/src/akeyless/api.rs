@@ -1,0 +1,148 @@
+//! From a request to a command and back.
+
+use std::sync::{Arc, Mutex};
+
+use axum::{
+    Json, Router,
+    body::to_bytes,
+    extract::{Request, State},
+    http::{HeaderMap, Method, StatusCode, header::CONTENT_TYPE},
+    response::{IntoResponse, Response},
+};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::{
+    body::{self, Body, Field},
+    commands,
+    refusal::Refusal,
+    world::{Settings, World},
+};
+use crate::{lock::lock, server::Dialect};
+
+/// How the gateway's operations are called and its errors look.
+pub(super) const DIALECT: Dialect = Dialect {
+    operation: |_, path| {
+        let last = path.rsplit('/').next().unwrap_or_default();
+        let known = COMMANDS.iter().find(|(name, _)| *name == last);
+        known.map_or("unknown", |(name, _)| name).to_owned()
+    },
+    failure: |status| Refusal::of(status).into_response(),
+};
+
+const COMMANDS: [(&str, &[Field]); 7] = [
+    ("auth", body::AUTH),
+    ("describe-item", body::DESCRIBE_ITEM),
+    ("get-certificate-value", body::GET_CERTIFICATE_VALUE),
+    ("get-dynamic-secret-value", body::GET_DYNAMIC_SECRET_VALUE),
+    ("get-rotated-secret-value", body::GET_ROTATED_SECRET_VALUE),
+    ("get-secret-value", body::GET_SECRET_VALUE),
+    ("list-items", body::LIST_ITEMS),
+];
+
+/// More than any request of these commands needs.
+const LONGEST_BODY: usize = 1 << 20;
+
+#[derive(Debug)]
+pub(super) struct Gateway {
+    pub(super) settings: Settings,
+    pub(super) world: Mutex<World>,
+}
+
+pub(super) fn router(gateway: Arc<Gateway>) -> Router {
+    Router::new().fallback(handle).with_state(gateway)
+}
+
+async fn handle(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let Some(name) = command(parts.uri.path(), &gateway.settings.bases) else {
+        return (StatusCode::NOT_FOUND, "404 page not found\n").into_response();
+    };
+    let Some((command, fields)) = COMMANDS.iter().find(|(command, _)| *command == name) else {
+        return (StatusCode::NOT_FOUND, Json(json!({"error": format!("unknown command '{name}'")}))).into_response();
+    };
+    if parts.method != Method::POST {
+        return Refusal::of(StatusCode::METHOD_NOT_ALLOWED).into_response();
+    }
+    let Ok(bytes) = to_bytes(body, LONGEST_BODY).await else {
+        return Refusal::of(StatusCode::PAYLOAD_TOO_LARGE).into_response();
+    };
+    let parsed = is_json(&parts.headers).and_then(|()| Body::parse(&bytes, fields));
+    let answer = match parsed {
+        Ok(body) => run(&gateway, command, &body).await,
+        Err(refusal) => Err(refusal),
+    };
+    answer.map_or_else(IntoResponse::into_response, |answer| Json(answer).into_response())
+}
+
+/// The command that `path` names below one of `bases`; empty for a base itself.
+fn command<'a>(path: &'a str, bases: &[String]) -> Option<&'a str> {
+    let below = bases.iter().filter_map(|base| {
+        let rest = path.strip_prefix(base.as_str())?;
+        (rest.is_empty() || rest.starts_with('/')).then_some(rest.trim_matches('/'))
+    });
+    // The longest base leaves the shortest rest: `/v2` is a base below which nothing is asked, not a command.
+    below.min_by_key(|rest| rest.len()).filter(|rest| !rest.contains('/'))
+}
+
+fn is_json(headers: &HeaderMap) -> Result<(), Refusal> {
+    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    match kind.split(';').next().map(str::trim) {
+        Some("application/json") => Ok(()),
+        _ => Err(Refusal::bad_request("the content type must be application/json")),
+    }
+}
+
+async fn run(gateway: &Gateway, command: &str, body: &Body) -> Result<Value, Refusal> {
+    let settings = &gateway.settings;
+    if command == "auth" {
+        return auth(gateway, body).await;
+    }
+    let world = &mut *lock(&gateway.world);
+    match command {
+        "describe-item" => commands::describe_item(world, body),
+        "get-certificate-value" => commands::get_certificate_value(world, settings, body),
+        "get-dynamic-secret-value" => commands::get_dynamic_secret_value(world, body),
+        "get-rotated-secret-value" => commands::get_rotated_secret_value(world, settings, body),
+        "get-secret-value" => commands::get_secret_value(world, settings, body),
+        _ => commands::list_items(world, settings, body),
+    }
+}
+
+async fn auth(gateway: &Gateway, body: &Body) -> Result<Value, Refusal> {
+    let id = body.required("access-id")?;
+    let access = lock(&gateway.world).access.get(id).cloned();
+    let access = access.ok_or_else(|| Refusal::unauthorized("authentication failed: unknown access id"))?;
+    access.verify(body).await?;
+    let Settings { tells_expiration, token_prefix, token_ttl, .. } = &gateway.settings;
+    let token = lock(&gateway.world).tokens.issue(id, token_prefix, *token_ttl);
+    let mut answer = json!({"token": token});
+    if *tells_expiration {
+        answer["expiration"] = json!(Timestamp::now().saturating_add(*token_ttl).map(|end| end.to_string()).ok());
+    }
+    Ok(answer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::command;
+
+    #[test]
+    fn commands_are_found_below_every_base() {
+        let bases = ["", "/v2", "/api/v2"].map(str::to_owned);
+        for (path, name) in [
+            ("/auth", Some("auth")),
+            ("/v2/auth", Some("auth")),
+            ("/api/v2/auth", Some("auth")),
+            ("/", Some("")),
+            ("/v2", Some("")),
+            ("/v2/", Some("")),
+            ("/v2auth", Some("v2auth")),
+            ("/api/auth", None),
+            ("/x/y/auth", None),
+        ] {
+            assert_eq!(command(path, &bases), name, "{path}");
+        }
+        assert_eq!(command("/auth", &["/v2".to_owned()]), None);
+    }
+}

@@ -1,0 +1,222 @@
+//! Google Cloud, as far as readers of Secret Manager see it: the secrets themselves, and every service that gives out
+//! access tokens, all at one address.
+//!
+//! It is strict where the real one is: assertions, ServiceAccount tokens and AWS requests are checked with their
+//! owners' keys, for their issuer, audience, scope and time; tokens end; a caller gets what its roles allow and is told
+//! "not found" only about projects that it may read; page tokens belong to the question that they came from. It knows
+//! the filters that readers use, and refuses others, and parameters and members that the API does not have.
+//!
+//! Operations, as counts and faults name them:
+//!
+//! | operation | service |
+//! |---|---|
+//! | `AccessSecretVersion`, `GetSecret`, `ListSecrets`, `ListSecretVersions` | secretmanager |
+//! | `RequestToken` | oauth2: assertions of service accounts, refresh tokens of people |
+//! | `ExchangeToken` | sts: workload identity federation |
+//! | `GenerateIDBindToken` | securetoken: workload identity of GKE |
+//! | `GenerateAccessToken` | iamcredentials: acting as a service account |
+//! | `GetMetadata`, `GetAwsMetadata` | the metadata servers of Google's machines and of AWS's |
+//!
+//! What is none counts as `unknown`. Its own paths below `/_fake/` (see [`crate::server`] for the others):
+//!
+//! | request | does |
+//! |---|---|
+//! | `PUT /_fake/secrets` | puts in a [`Secret`] or a new version: `{"project": "p-1", "name": "a", "value": "x"}` |
+//! | `DELETE /_fake/secrets?project=p-1&name=a` | takes it out |
+//! | `PUT /_fake/secrets/state` | `{"project": "p-1", "name": "a", "version": 1, "state": "DISABLED"}` |
+//! | `PUT /_fake/accounts` | makes an [`Account`]: `{"email": "a@p-1.iam.gserviceaccount.com"}` |
+//! | `DELETE /_fake/accounts?email=…` | takes it out, with its keys |
+//! | `POST /_fake/accounts/keys` | gives it a key, and answers with the key file: `{"email": …}` |
+//! | `PUT /_fake/grants` | adds a [`Grant`]: `{"member": "serviceAccount:…", "project": "p-1", "role": "accessor"}` |
+//! | `PUT /_fake/clusters`, `PUT /_fake/pools`, `PUT /_fake/users` | a [`Cluster`], a [`Pool`], a [`User`] |
+//! | `PUT /_fake/machine`, `DELETE /_fake/machine` | the [`Machine`] whose metadata server this is |
+//! | `POST /_fake/tokens/expire` | ends all tokens |
+
+use std::{
+    io,
+    sync::{Arc, Mutex},
+};
+
+use serde::Deserialize;
+use serde_json::Value;
+
+mod admin;
+mod api;
+mod aws;
+mod filter;
+mod keys;
+mod login;
+mod machine;
+mod people;
+mod refusal;
+mod secret_manager;
+mod secrets;
+mod world;
+
+pub use keys::Keys;
+pub use machine::{AwsMachine, Machine};
+pub use people::{Account, Cluster, Grant, Pool, Provider, Role, User};
+pub use secrets::{Place, Secret, State};
+pub use world::Settings;
+
+use crate::{
+    faults::Faults,
+    lock::lock,
+    server::{Counts, Listen, Server},
+};
+
+/// What there is at first; as JSON the content of the file that the program is started with.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Contents {
+    /// Service accounts. Their keys are made later.
+    pub accounts: Vec<Account>,
+    /// GKE clusters with workload identity.
+    pub clusters: Vec<Cluster>,
+    /// Who may do what.
+    pub grants: Vec<Grant>,
+    /// Whose metadata server this is.
+    pub machine: Option<Machine>,
+    /// Providers of workload identity pools.
+    pub pools: Vec<Pool>,
+    /// What there is to read.
+    pub secrets: Vec<Secret>,
+    /// People.
+    pub users: Vec<User>,
+}
+
+/// A running fake. It goes down when it is dropped.
+#[derive(Debug)]
+pub struct GoogleCloud {
+    cloud: Arc<api::Cloud>,
+    server: Server,
+}
+
+impl GoogleCloud {
+    /// An empty cloud at a free port of this machine.
+    ///
+    /// # Panics
+    /// Outside of a Tokio runtime.
+    pub fn start() -> io::Result<Self> {
+        Self::start_with(Listen::default(), Settings::default(), Contents::default())
+    }
+
+    /// A cloud made to measure.
+    ///
+    /// # Panics
+    /// Outside of a Tokio runtime.
+    pub fn start_with(listen: Listen, settings: Settings, contents: Contents) -> io::Result<Self> {
+        let cloud = Arc::new(api::Cloud { settings, world: Mutex::default() });
+        let server =
+            Server::start(listen, api::DIALECT, api::router(Arc::clone(&cloud)), admin::router(Arc::clone(&cloud)))?;
+        let fake = Self { cloud, server };
+        let Contents { accounts, clusters, grants, machine, pools, secrets, users } = contents;
+        for account in accounts {
+            fake.make_account(account);
+        }
+        for cluster in clusters {
+            fake.make_cluster(cluster);
+        }
+        for grant in grants {
+            fake.grant(grant);
+        }
+        if let Some(machine) = machine {
+            fake.run_on(machine);
+        }
+        for pool in pools {
+            fake.make_pool(pool);
+        }
+        for user in users {
+            fake.make_user(user);
+        }
+        for secret in secrets {
+            fake.put(secret);
+        }
+        Ok(fake)
+    }
+
+    /// Its address, which stands for that of each service.
+    pub fn url(&self) -> &str {
+        self.server.url()
+    }
+
+    /// Calls by operation.
+    pub fn counts(&self) -> &Counts {
+        self.server.counts()
+    }
+
+    /// What goes wrong, by operation.
+    pub fn faults(&self) -> &Faults {
+        self.server.faults()
+    }
+
+    /// The server, to take it down and up.
+    pub fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// Puts a secret in, or a new version of it; the number of the version.
+    pub fn put(&self, secret: Secret) -> u32 {
+        lock(&self.cloud.world).secrets.put(secret)
+    }
+
+    /// Takes a secret out; whether it was there.
+    pub fn remove(&self, place: &Place) -> bool {
+        lock(&self.cloud.world).secrets.remove(place)
+    }
+
+    /// Enables, disables or destroys a version; whether it was there.
+    pub fn set_state(&self, place: &Place, version: u32, state: State) -> bool {
+        lock(&self.cloud.world).secrets.set_state(place, version, state)
+    }
+
+    /// Gives a service account a key; the key file as Google gives it out, or `None` where there is no such account.
+    pub fn make_key(&self, email: &str) -> Option<Value> {
+        lock(&self.cloud.world).people.make_key(email)
+    }
+
+    /// Makes a service account, or replaces it; its keys stay.
+    pub fn make_account(&self, account: Account) {
+        lock(&self.cloud.world).people.make_account(account);
+    }
+
+    /// Takes a service account out, with its keys and tokens; whether it was there.
+    pub fn remove_account(&self, email: &str) -> bool {
+        lock(&self.cloud.world).remove_account(email)
+    }
+
+    /// Makes a GKE cluster, or replaces it.
+    pub fn make_cluster(&self, cluster: Cluster) {
+        lock(&self.cloud.world).people.make_cluster(cluster);
+    }
+
+    /// Makes a provider of a workload identity pool, or replaces it.
+    pub fn make_pool(&self, pool: Pool) {
+        lock(&self.cloud.world).people.make_pool(pool);
+    }
+
+    /// Lets a person in.
+    pub fn make_user(&self, user: User) {
+        lock(&self.cloud.world).people.make_user(user);
+    }
+
+    /// Lets somebody do something.
+    pub fn grant(&self, grant: Grant) {
+        lock(&self.cloud.world).people.grant(grant);
+    }
+
+    /// From now on nobody may do anything with this secret, whatever its role.
+    pub fn deny(&self, place: &Place) {
+        lock(&self.cloud.world).people.deny(place.clone());
+    }
+
+    /// From now on the metadata server answers, about this machine.
+    pub fn run_on(&self, machine: Machine) {
+        lock(&self.cloud.world).machine = Some(machine);
+    }
+
+    /// Ends all tokens.
+    pub fn expire_tokens(&self) {
+        lock(&self.cloud.world).tokens.expire_all();
+    }
+}
