@@ -5,12 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use anyhow::{Context, Result};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret, ServiceAccount};
 use keyferry_crds::{ClusterSecretStore, ExternalSecret, SecretStore};
-use kube::{
-    Api, Client, Resource,
-    api::PartialObjectMeta,
-    core::DeserializeGuard,
-    runtime::{metadata_watcher, watcher},
-};
+use kube::{Api, Client, Resource, api::PartialObjectMeta, core::DeserializeGuard, runtime::watcher};
 use tokio::{sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
@@ -24,7 +19,7 @@ use crate::{
     metrics::Metrics,
     queue::{Class, Dispatcher},
     reconcile::{
-        external_secret::{self, ExternalSecrets, Relations, Seen},
+        external_secret::{self, ExternalSecrets, Nudge, Relations, Seen},
         store::{News, SecretStores, StoreMemory},
     },
     stores::{Referent, Sources, Stored, Stores},
@@ -40,13 +35,18 @@ pub(crate) async fn run(args: RunArgs, stop: CancellationToken) -> Result<()> {
     let client = Client::try_default()
         .await
         .context("failed to find a cluster: set KUBECONFIG, or run in a Pod with a ServiceAccount")?;
+    if !args.ignored().is_empty() {
+        info!(flags = args.ignored().join(" "), "these flags have no effect here");
+    }
     let metrics = Arc::new(Metrics::new().context("failed to register metrics")?);
     let (readiness, heartbeat) = (Readiness::default(), Heartbeat::default());
     let admin = Admin::bind(&args.metrics_addr, &args.live_addr, &metrics, &readiness, &heartbeat).await?;
 
     let mut tasks = JoinSet::new();
     tasks.spawn(admin.serve(stop.clone()));
-    let (claim, electing) = lease::start(client.clone(), args.election(), stop.clone());
+    // Given back only when the last write is done.
+    let release = CancellationToken::new();
+    let (claim, electing) = lease::start(client.clone(), args.election(), release.clone());
     let (events, notes) = Events::new();
     let publisher = client.clone();
     tasks.spawn(async move { events::publish(publisher, "external-secrets", notes).await });
@@ -54,12 +54,12 @@ pub(crate) async fn run(args: RunArgs, stop: CancellationToken) -> Result<()> {
     let operator = Operator::new(client, &args, claim.clone(), events, metrics);
     operator.follow_all(&mut tasks, &args);
     tokio::select! {
-        () = operator.synced() => readiness.set_ready("caches"),
+        () = operator.synced() => readiness.caches_are_full(),
         () = stop.cancelled() => {}
     }
-    info!("ready");
     operator.lead(claim, &heartbeat, &stop).await;
 
+    release.cancel();
     electing.await.context("the leader election ended abnormally")?;
     tasks.shutdown().await;
     info!("stopped");
@@ -194,7 +194,7 @@ impl Operator {
                 trim: |namespace: PartialObjectMeta<Namespace>| namespace.metadata.labels.unwrap_or_default(),
                 stale: |_: &BTreeMap<_, _>, _: &BTreeMap<_, _>| false,
             };
-            let events = metadata_watcher(Api::<Namespace>::all(self.client.clone()), config());
+            let events = watcher(Api::<PartialObjectMeta<Namespace>>::all(self.client.clone()), config());
             tasks.spawn(follow(events, watched, move |key, change| this.namespace_changed(key, &change)));
         } else {
             namespaces.mark_synced();
@@ -209,7 +209,7 @@ impl Operator {
         let this = self.clone();
         let trim = |object: PartialObjectMeta<K>| Meta::of(&object.metadata);
         let watched = Watched { kind, mirror, trim, stale: Meta::is_older_than };
-        let events = metadata_watcher(self.api::<K>(), watcher::Config::default());
+        let events = watcher(self.api::<PartialObjectMeta<K>>(), watcher::Config::default());
         tasks.spawn(follow(events, watched, move |key, change| this.referent_changed(referent, key, &change)));
     }
 
@@ -262,7 +262,9 @@ impl Operator {
                 let _ = claim.wait_for(|claim| !claim.is_held(tokio::time::Instant::now())).await;
                 leading.cancel();
             };
-            let lost = async { tokio::select! { () = lost => {}, () = leading.cancelled() => {} } };
+            let lost = async {
+                tokio::select! { () = lost => {}, () = leading.cancelled() => {} }
+            };
             tokio::join!(stores, syncs, lost);
             // Another process may write from now on: what we remember may no longer be true.
             self.external_secrets.forget_all();
@@ -295,11 +297,11 @@ impl Operator {
         let rivals = match change {
             Change::Applied { before: Some(before), now } if before.asks_the_same(now) => return,
             Change::Applied { now, .. } => self.relations.tie(key, external_secret::ties(key, now)),
-            Change::Gone { .. } => self.relations.untie(key),
+            Change::Gone => self.relations.untie(key),
         };
         self.wake(key, Class::Changed);
         for rival in rivals {
-            self.external_secrets.nudge(&rival, true);
+            self.external_secrets.nudge(&rival, Nudge::IfFailed);
             self.wake(&rival, Class::Changed);
         }
     }
@@ -323,7 +325,7 @@ impl Operator {
         }
         let target = match change {
             Change::Applied { now, .. } => Some(&**now),
-            Change::Gone { .. } => None,
+            Change::Gone => None,
         };
         for writer in self.relations.writers(key) {
             if self.external_secrets.is_news(&writer, target) {
@@ -338,7 +340,7 @@ impl Operator {
             && before.as_ref() != Some(now)
         {
             for (key, _) in self.objects.all() {
-                if key.namespace == namespace.name && self.external_secrets.nudge(&key, true) {
+                if key.namespace == namespace.name && self.external_secrets.nudge(&key, Nudge::IfFailed) {
                     self.wake(&key, Class::Changed);
                 }
             }
@@ -361,8 +363,12 @@ fn wake_readers(
 ) -> impl Fn(&StoreKey, News) + Send + Sync + use<> {
     let (relations, external_secrets, queue) = (Arc::clone(relations), Arc::clone(external_secrets), queue.clone());
     move |store, news| {
+        let nudge = match news {
+            News::Changed => Nudge::Always,
+            News::Recovered => Nudge::IfFailed,
+        };
         for reader in relations.readers(store) {
-            if external_secrets.nudge(&reader, news == News::Recovered) {
+            if external_secrets.nudge(&reader, nudge) {
                 queue.wake(&reader, external_secrets.lane(&reader), Class::Changed);
             }
         }

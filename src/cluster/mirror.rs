@@ -17,7 +17,7 @@ pub(crate) enum Change<T> {
     /// It is new, or differs from what we had.
     Applied { before: Option<Arc<T>>, now: Arc<T> },
     /// It is gone.
-    Gone { before: Arc<T> },
+    Gone,
 }
 
 /// A local copy of one kind of object, trimmed to `T`. Cheap to clone; all clones are the same copy.
@@ -83,11 +83,11 @@ impl<T> Mirror<T> {
 
     pub(crate) fn remove(&self, key: &ObjectKey) -> Option<Change<T>> {
         let mut objects = self.objects.write().unwrap_or_else(PoisonError::into_inner);
-        let before = objects.remove(key)?;
+        objects.remove(key)?;
         if objects.capacity() > 4 * objects.len() + 64 {
             objects.shrink_to_fit();
         }
-        Some(Change::Gone { before })
+        Some(Change::Gone)
     }
 
     fn keys_missing_in<S: BuildHasher>(&self, listed: &HashSet<ObjectKey, S>) -> Vec<ObjectKey> {
@@ -155,7 +155,7 @@ mod tests {
             intake.take(event, &|key, change| {
                 told.lock().unwrap().push(match change {
                     Change::Applied { before, now } => format!("{} {:?}->{now}", key.name, before.as_deref()),
-                    Change::Gone { before } => format!("{} {before} gone", key.name),
+                    Change::Gone => format!("{} gone", key.name),
                 });
             });
         }
@@ -165,10 +165,13 @@ mod tests {
     #[test]
     fn what_vanished_while_the_watch_was_down_is_told() {
         let mirror = Mirror::default();
-        told(&mirror, vec![Event::Init, Event::InitApply((key("a"), 1)), Event::InitApply((key("b"), 1)), Event::InitDone]);
+        told(
+            &mirror,
+            vec![Event::Init, Event::InitApply((key("a"), 1)), Event::InitApply((key("b"), 1)), Event::InitDone],
+        );
         assert!(mirror.is_synced());
         let told = told(&mirror, vec![Event::Init, Event::InitApply((key("b"), 2)), Event::InitDone]);
-        assert_eq!(told, ["b Some(1)->2", "a 1 gone"]);
+        assert_eq!(told, ["b Some(1)->2", "a gone"]);
         assert_eq!(mirror.len(), 1);
     }
 

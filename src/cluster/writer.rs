@@ -88,10 +88,8 @@ impl Writer {
 
     /// Deletes a Secret in exactly the state of `of`.
     pub(crate) async fn delete(&self, key: &ObjectKey, of: &Meta) -> Result<(), WriteError> {
-        let preconditions = Preconditions {
-            resource_version: Some(of.resource_version.to_string()),
-            uid: Some(of.uid.to_string()),
-        };
+        let preconditions =
+            Preconditions { resource_version: Some(of.resource_version.to_string()), uid: Some(of.uid.to_string()) };
         let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
         let request = secrets(Some(&key.namespace)).delete(&key.name, &params);
         self.send(request).await.map(drop)

@@ -12,16 +12,24 @@ use tokio::{sync::Notify, task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
-use super::{
-    Class, Job, Lane,
-    fair::FairQueue,
-};
+use super::{Class, Job, Lane, fair::FairQueue};
 
 /// When an object wants to run again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Wakeup {
     pub(crate) after: Duration,
     pub(crate) class: Class,
+}
+
+impl Wakeup {
+    /// How a reconcile that ended with `next` is counted, in the words of other controllers.
+    pub(crate) fn result_of(next: Option<Self>) -> &'static str {
+        match next {
+            None => "success",
+            Some(Self { class: Class::Retry, .. }) => "error",
+            Some(_) => "requeue_after",
+        }
+    }
 }
 
 /// What is done with each object of one kind.

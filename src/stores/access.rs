@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use keyferry_crds::{ClusterSecretStoreCondition, SecretStoreSpec};
-use kube::core::{Expression, Selector, SelectorExt};
+use kube::core::{Selector, SelectorExt};
 
 use crate::{cluster::StoreKey, trouble::Trouble};
 

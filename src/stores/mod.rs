@@ -25,7 +25,10 @@ pub(crate) use health::Health;
 pub(crate) use pool::{Built, Session, StoreObject};
 pub(crate) use scope::{CheckedRef, Referent, Scope};
 
-use self::{health::HealthTable, pool::Pool};
+use self::{
+    health::HealthTable,
+    pool::{Pool, Sighting},
+};
 use crate::{
     cluster::{Meta, Mirror, ObjectKey, StoreKey, StoreKind},
     trouble::Trouble,
@@ -49,7 +52,10 @@ pub(crate) struct Sources {
 #[derive(Clone, Debug)]
 pub(crate) enum Stored {
     /// Its manifest cannot be read: it was stored by another operator's schema, with a provider that we do not have.
-    Unreadable { uid: Arc<str>, generation: i64 },
+    Unreadable {
+        uid: Arc<str>,
+        generation: i64,
+    },
     Readable(Box<StoreView>),
 }
 
@@ -107,7 +113,6 @@ pub(crate) struct StoreView {
 }
 
 /// All stores of the cluster, as those see them who want to read secrets.
-#[derive(Debug)]
 pub(crate) struct Stores {
     sources: Sources,
     /// `spec.controller` of the stores that are ours.
@@ -210,14 +215,17 @@ impl Stores {
         self.pool.built_from(&|on| on.kind() == kind && on.key() == key)
     }
 
-    fn present(&self, on: &CheckedRef) -> Option<Option<Meta>> {
+    fn present(&self, on: &CheckedRef) -> Sighting {
         let mirror = match on.kind() {
             Referent::ConfigMap => &self.sources.config_maps,
             Referent::Secret => &self.sources.secrets,
             Referent::ServiceAccount => &self.sources.service_accounts,
         };
         let watched = self.sources.only.as_ref().is_none_or(|only| *only == on.key().namespace);
-        (watched && mirror.is_synced()).then(|| mirror.get(on.key()).map(|meta| (*meta).clone()))
+        if !watched || !mirror.is_synced() {
+            return Sighting::Unknown;
+        }
+        mirror.get(on.key()).map_or(Sighting::Absent, |meta| Sighting::Seen((*meta).clone()))
     }
 
     fn namespace_labels(&self, namespace: &str) -> Option<Arc<BTreeMap<String, String>>> {
@@ -229,7 +237,9 @@ impl Stores {
 pub(crate) fn unreadable(key: &StoreKey) -> Trouble {
     Trouble::lasting(
         "Unsupported",
-        format!("{key} was stored with a provider or field that this version does not know; apply it again to see which"),
+        format!(
+            "{key} was stored with a provider or field that this version does not know; apply it again to see which"
+        ),
     )
 }
 

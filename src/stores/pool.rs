@@ -8,7 +8,7 @@ use std::{
 };
 
 use keyferry_core::{CallObserver, Provider};
-use keyferry_crds::SecretStoreSpec;
+use keyferry_crds::{GoDuration, SecretStoreSpec};
 use keyferry_layers::{LayerObserver, Layers, Settings};
 use kube::Client;
 
@@ -47,18 +47,33 @@ pub(crate) struct StoreObject {
     pub(crate) spec: Arc<SecretStoreSpec>,
 }
 
-/// Tells the present state of something that a provider was built from; `None` where it is not watched.
-pub(crate) type Present<'a> = &'a (dyn Fn(&CheckedRef) -> Option<Option<Meta>> + Send + Sync);
+/// The present state of something that a provider was built from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Sighting {
+    Absent,
+    Seen(Meta),
+    /// It is not watched.
+    Unknown,
+}
+
+/// Tells the present state.
+pub(crate) type Present<'a> = &'a (dyn Fn(&CheckedRef) -> Sighting + Send + Sync);
 
 /// All providers of this process.
-#[derive(Debug)]
 pub(crate) struct Pool {
     client: Client,
     fingerprints: RandomState,
     calls: Arc<dyn CallObserver>,
     layering: Arc<dyn LayerObserver>,
     entries: Mutex<HashMap<EntryKey, Arc<tokio::sync::Mutex<Option<Entry>>>>>,
-    layers: Mutex<HashMap<StoreKey, (Arc<str>, Layers)>>,
+    layers: Mutex<HashMap<StoreKey, StoreLayers>>,
+}
+
+/// The layers of one store, and what they were made for.
+struct StoreLayers {
+    uid: Arc<str>,
+    settings: Settings,
+    layers: Layers,
 }
 
 /// A store, and on whose behalf where that makes a difference.
@@ -84,11 +99,10 @@ impl Entry {
         told && self.uid == store.uid
             && self.generation == store.generation
             && self.dependencies.iter().all(|dependency| match (present(&dependency.on), &dependency.state) {
-                (None, _) => true,
-                (Some(now), then) if now == *then => true,
-                // Our read was newer than what the watch has delivered so far.
-                (Some(Some(now)), Some(then)) => now.is_older_than(then),
-                (Some(_), _) => false,
+                (Sighting::Unknown, _) | (Sighting::Absent, None) => true,
+                // Our read may have been newer than what the watch has delivered so far.
+                (Sighting::Seen(now), Some(then)) => now == *then || now.is_older_than(then),
+                (Sighting::Seen(_), None) | (Sighting::Absent, Some(_)) => false,
             })
     }
 }
@@ -105,8 +119,7 @@ impl Pool {
         }
     }
 
-    /// The provider of `store` on behalf of `scope`. At the same time it is built at most once; when what it was
-    /// built from has changed it is built anew, and kept when all values turn out to be the same.
+    /// The provider of `store` on behalf of `scope`.
     pub(crate) async fn session(
         &self,
         key: &StoreKey,
@@ -114,10 +127,26 @@ impl Pool {
         scope: Scope<'_>,
         present: Present<'_>,
     ) -> Built {
-        let consumer = match scope {
-            Scope::Cluster { consumer } if build::depends_on_consumer(&store.spec) => consumer.map(Arc::from),
-            Scope::Cluster { .. } | Scope::Namespace(_) => None,
+        let Scope::Cluster { consumer: Some(consumer) } = scope else {
+            return self.entry(key, None, store, scope, present).await;
         };
+        // Consumers share one provider unless the store cannot be built without knowing which of them asks.
+        match self.entry(key, None, store, Scope::Cluster { consumer: None }, present).await {
+            Built::NobodyAsks => self.entry(key, Some(consumer.into()), store, scope, present).await,
+            shared => shared,
+        }
+    }
+
+    /// At the same time a provider is built at most once; when what it was built from has changed it is built anew,
+    /// and kept when all values turn out to be the same.
+    async fn entry(
+        &self,
+        key: &StoreKey,
+        consumer: Option<Arc<str>>,
+        store: &StoreObject,
+        scope: Scope<'_>,
+        present: Present<'_>,
+    ) -> Built {
         let slot = Arc::clone(lock(&self.entries).entry((key.clone(), consumer)).or_default());
         let mut slot = slot.lock().await;
         if let Some(entry) = &*slot
@@ -132,7 +161,7 @@ impl Pool {
     }
 
     async fn build(&self, key: &StoreKey, store: &StoreObject, scope: Scope<'_>, before: Option<Entry>) -> Entry {
-        let mut resolver = Resolver::new(self.client.clone(), scope, &self.fingerprints);
+        let mut resolver = Resolver::new(self.client.clone(), key, scope, &self.fingerprints);
         resolver.stamp(&store.uid, store.generation);
         let provider = build::provider(&store.spec, &mut resolver, &self.calls).await;
         let (dependencies, identity) = resolver.finish();
@@ -140,7 +169,7 @@ impl Pool {
         let built = match (provider, same) {
             (Ok(_), Some(Entry { built: built @ Built::Session(_), .. })) => built,
             (Ok(base), _) => {
-                let provider = self.layers(key, &store.uid).stack(base);
+                let provider = self.layers(key, store).stack(base);
                 Built::Session(Session { provider, identity })
             }
             (Err(Unresolved::NobodyAsks), _) => Built::NobodyAsks,
@@ -150,16 +179,17 @@ impl Pool {
     }
 
     /// Limits belong to the store, so that they survive a change of credentials.
-    fn layers(&self, key: &StoreKey, uid: &Arc<str>) -> Layers {
+    fn layers(&self, key: &StoreKey, store: &StoreObject) -> Layers {
+        let settings = settings(&store.spec);
         let mut layers = lock(&self.layers);
-        match layers.get(key) {
-            Some((owner, layers)) if owner == uid => layers.clone(),
-            _ => {
-                let fresh = Layers::new(Settings::default(), Arc::clone(&self.layering));
-                layers.insert(key.clone(), (Arc::clone(uid), fresh.clone()));
-                fresh
-            }
+        if let Some(have) = layers.get(key)
+            && (&have.uid, &have.settings) == (&store.uid, &settings)
+        {
+            return have.layers.clone();
         }
+        let fresh = Layers::new(settings.clone(), Arc::clone(&self.layering));
+        layers.insert(key.clone(), StoreLayers { uid: Arc::clone(&store.uid), settings, layers: fresh.clone() });
+        fresh
     }
 
     /// Drops everything that belongs to a store that is gone.
@@ -170,7 +200,8 @@ impl Pool {
 
     /// Stores with a provider that was built from `on`, or waits for it.
     pub(crate) fn built_from(&self, on: &dyn Fn(&CheckedRef) -> bool) -> Vec<StoreKey> {
-        let entries: Vec<_> = lock(&self.entries).iter().map(|((key, _), slot)| (key.clone(), Arc::clone(slot))).collect();
+        let entries: Vec<_> =
+            lock(&self.entries).iter().map(|((key, _), slot)| (key.clone(), Arc::clone(slot))).collect();
         let mut stores: Vec<_> = entries
             .into_iter()
             // One that is being built right now reads the newest state anyway, or will be found out of date.
@@ -184,6 +215,21 @@ impl Pool {
         stores.dedup();
         stores
     }
+}
+
+/// How patient the store's manifest wants its calls to be. A number of tries or a pause that cannot be meant is told by
+/// the store's own check.
+fn settings(spec: &SecretStoreSpec) -> Settings {
+    let mut settings = Settings::default();
+    if let Some(retry) = &spec.retry_settings {
+        if let Some(retries) = retry.max_retries.and_then(|retries| u32::try_from(retries).ok()) {
+            settings.max_retries = retries;
+        }
+        if let Some(Ok(interval)) = retry.retry_interval.as_ref().map(GoDuration::duration) {
+            settings.retry_interval = interval;
+        }
+    }
+    settings
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -19,7 +19,7 @@ use super::{
     token::RequestedTokens,
 };
 use crate::{
-    cluster::{Meta, error_text},
+    cluster::{Meta, StoreKey, error_text},
     trouble::Trouble,
 };
 
@@ -43,15 +43,18 @@ pub(crate) enum Unresolved {
 /// Resolves the references of one store, and remembers what it saw.
 pub(crate) struct Resolver<'a> {
     client: Client,
+    store: &'a StoreKey,
     scope: Scope<'a>,
+    /// What the fields that callers name stand below, for messages.
+    below: &'static str,
     dependencies: Vec<Dependency>,
     fingerprint: <RandomState as BuildHasher>::Hasher,
 }
 
 impl<'a> Resolver<'a> {
     /// `key` is this process's own, so that fingerprints tell nothing to anybody else.
-    pub(super) fn new(client: Client, scope: Scope<'a>, key: &RandomState) -> Self {
-        Self { client, scope, dependencies: Vec::new(), fingerprint: key.build_hasher() }
+    pub(super) fn new(client: Client, store: &'a StoreKey, scope: Scope<'a>, key: &RandomState) -> Self {
+        Self { client, store, scope, below: "", dependencies: Vec::new(), fingerprint: key.build_hasher() }
     }
 
     /// Makes the fingerprint that of this state of this store.
@@ -60,8 +63,40 @@ impl<'a> Resolver<'a> {
         self.fingerprint.write_i64(generation);
     }
 
-    pub(super) fn scope(&self) -> Scope<'a> {
-        self.scope
+    /// The store that is built.
+    pub(super) fn store(&self) -> &'a StoreKey {
+        self.store
+    }
+
+    /// The namespace of whoever asks, where that makes a difference to the backend.
+    pub(super) fn consumer(&mut self) -> Result<&'a str, Unresolved> {
+        let namespace = match self.scope {
+            Scope::Cluster { consumer } => consumer.ok_or(Unresolved::NobodyAsks)?,
+            Scope::Namespace(own) => own,
+        };
+        self.stamp_text(namespace);
+        Ok(namespace)
+    }
+
+    /// With an end mark, so that two texts never look like two others.
+    fn stamp_text(&mut self, text: impl AsRef<[u8]>) {
+        self.fingerprint.write(text.as_ref());
+        self.fingerprint.write_u8(0xff);
+    }
+
+    /// Names of fields are told as they stand below this one.
+    pub(super) fn within(&mut self, below: &'static str) -> &mut Self {
+        self.below = below;
+        self
+    }
+
+    /// Something in the manifest at `field` that cannot work.
+    pub(crate) fn invalid(&self, field: &str, problem: impl fmt::Display) -> Unresolved {
+        Unresolved::Trouble(Trouble::lasting("InvalidConfiguration", format!("{}.{field} {problem}", self.below)))
+    }
+
+    fn missing(&self, field: &str, problem: impl fmt::Display) -> Unresolved {
+        Unresolved::Trouble(Trouble::lasting("MissingCredential", format!("{}.{field}: {problem}", self.below)))
     }
 
     /// Everything that was read, and a fingerprint of all values.
@@ -77,30 +112,14 @@ impl<'a> Resolver<'a> {
         default_key: Option<&str>,
         open: Open,
     ) -> Result<SecretBytes, Unresolved> {
-        let (value, at) = self.optional_secret(field, selector, default_key, open).await?;
-        value.ok_or_else(|| missing(format!("{field}: {at}; add the key")))
-    }
-
-    /// As [`Resolver::secret`], but the Secret need not have the key: then the text names Secret and key.
-    pub(crate) async fn optional_secret(
-        &mut self,
-        field: &str,
-        selector: &SecretKeySelector,
-        default_key: Option<&str>,
-        open: Open,
-    ) -> Result<(Option<SecretBytes>, String), Unresolved> {
         let key = selector.key.as_deref().filter(|key| !key.is_empty()).or(default_key);
-        let Some(key) = key else {
-            return Err(invalid(format!("{field}: `key` is empty; name a key of the Secret")));
-        };
+        let key = key.ok_or_else(|| self.invalid(field, "has no `key`; name a key of the Secret"))?;
         let on = self.check(Referent::Secret, field, selector.name.as_deref(), selector.namespace.as_deref(), open)?;
         let secret: Secret = self.read(field, &on).await?;
         let value = secret.data.and_then(|mut data| data.remove(key)).map(|bytes| SecretBytes::new(bytes.0));
-        if let Some(value) = &value {
-            self.fingerprint.write(value.expose());
-        }
-        self.fingerprint.write_u8(0xff);
-        Ok((value, format!("{on} has no key \"{key}\"")))
+        let value = value.ok_or_else(|| self.missing(field, format!("{on} has no key \"{key}\"; add it")))?;
+        self.stamp_text(value.expose());
+        Ok(value)
     }
 
     /// Tokens of the ServiceAccount that `selector` at `field` names.
@@ -114,6 +133,12 @@ impl<'a> Resolver<'a> {
         let account: ServiceAccount = self.read(field, &on).await?;
         let annotations: BTreeMap<_, _> = account.metadata.annotations.unwrap_or_default();
         let audiences = selector.audiences.clone().unwrap_or_default();
+        // Clouds tie identities to annotations; the uid, because a namesake that was created anew is somebody else.
+        self.stamp_text(account.metadata.uid.unwrap_or_default());
+        for (key, value) in &annotations {
+            self.stamp_text(key);
+            self.stamp_text(value);
+        }
         let client = self.client.clone();
         Ok(Arc::new(RequestedTokens::new(client, on, annotations, audiences)))
     }
@@ -129,7 +154,7 @@ impl<'a> Resolver<'a> {
             (None, Some(provider)) => self.provided_roots(provider).await?,
             (None, None) => return Ok(None),
         };
-        self.fingerprint.write(&pem);
+        self.stamp_text(&pem);
         Ok(Some(pem))
     }
 
@@ -151,7 +176,7 @@ impl<'a> Resolver<'a> {
                 secret.data.and_then(|mut data| data.remove(key)).map(|bytes| bytes.0)
             }
         };
-        pem.ok_or_else(|| missing(format!("{field}: {on} has no key \"{key}\"; add it")))
+        pem.ok_or_else(|| self.missing(field, format!("{on} has no key \"{key}\"; add it")))
     }
 
     fn check(
@@ -164,7 +189,7 @@ impl<'a> Resolver<'a> {
     ) -> Result<CheckedRef, Unresolved> {
         self.scope.check(kind, name, namespace, open).map_err(|error| match error {
             RefError::NobodyAsks => Unresolved::NobodyAsks,
-            error => invalid(format!("{field}: {error}")),
+            error => self.invalid(field, error),
         })
     }
 
@@ -178,27 +203,18 @@ impl<'a> Resolver<'a> {
             Ok(found) => {
                 let state = found.as_ref().map(|object| Meta::of(object.meta()));
                 self.dependencies.push(Dependency { on: on.clone(), state });
-                found.ok_or_else(|| missing(format!("{field}: {on} does not exist; create it")))
+                found.ok_or_else(|| self.missing(field, format!("{on} does not exist; create it")))
             }
             Err(kube::Error::Api(status)) if status.code == 403 => Err(Unresolved::Trouble(Trouble::lasting(
                 "AccessDenied",
-                format!("{field}: the operator may not read {on}; grant it `get`"),
+                format!("{}.{field}: the operator may not read {on}; grant it `get`", self.below),
             ))),
             Err(error) => Err(Unresolved::Trouble(Trouble::passing(
                 "KubernetesUnreachable",
-                format!("{field}: failed to read {on}: {}", error_text(&error)),
+                format!("{}.{field}: failed to read {on}: {}", self.below, error_text(&error)),
             ))),
         }
     }
-}
-
-/// Something in the store's manifest that cannot work.
-pub(crate) fn invalid(text: String) -> Unresolved {
-    Unresolved::Trouble(Trouble::lasting("InvalidConfiguration", text))
-}
-
-fn missing(text: String) -> Unresolved {
-    Unresolved::Trouble(Trouble::lasting("MissingCredential", text))
 }
 
 impl From<keyferry_core::Error> for Unresolved {

@@ -80,12 +80,12 @@ impl fmt::Display for RefError {
         match self {
             Self::Foreign { namespace } => write!(
                 f,
-                "a SecretStore may only refer to its own namespace, not to \"{namespace}\"; remove `namespace`, or use \
-                 a ClusterSecretStore"
+                "names the namespace \"{namespace}\", but a SecretStore may only refer to its own; remove `namespace`, or \
+                 use a ClusterSecretStore"
             ),
-            Self::Nameless => f.write_str("`name` is empty; set it"),
-            Self::NamespaceNeeded => f.write_str("a ClusterSecretStore must set `namespace` here"),
-            Self::NobodyAsks => f.write_str("it is looked up in the namespace of each ExternalSecret"),
+            Self::Nameless => f.write_str("has no `name`; set it"),
+            Self::NamespaceNeeded => f.write_str("has no `namespace`, which a ClusterSecretStore must set; set it"),
+            Self::NobodyAsks => f.write_str("is looked up in the namespace of each ExternalSecret"),
         }
     }
 }

@@ -2,16 +2,27 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use keyferry_core::{Error, ErrorKind, Fetched, SecretBytes};
+use keyferry_core::{Error, ErrorKind, Fetched, RemoteName, SecretBytes};
 
 use super::{
     plan::Remote,
-    sync::{Deletion, Into, Source, ValidSync},
+    sync::{Deletion, Read, Reference, Source, ValidSync},
 };
-use crate::{render, trouble::Trouble};
+use crate::{
+    render::{self, Conversion},
+    trouble::Trouble,
+};
 
 /// One source's answer.
-pub(crate) type Answer = Result<Arc<Fetched>, Error>;
+pub(crate) type Answer = Result<Answered, Error>;
+
+/// What a backend answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Answered {
+    /// Every secret that was found, by its name.
+    Many(BTreeMap<RemoteName, Arc<Fetched>>),
+    One(Arc<Fetched>),
+}
 
 /// What the answers come to.
 #[derive(Debug, PartialEq)]
@@ -28,7 +39,7 @@ pub(crate) fn assemble(want: &ValidSync, answers: Vec<Answer>) -> Result<Assembl
     let mut missing = Vec::new();
     for (source, answer) in want.sources.iter().zip(answers) {
         match answer {
-            Ok(fetched) => content.extend(keys_of(source, &fetched.value)?),
+            Ok(answered) => content.extend(keys_of(source, &answered)?),
             Err(error) if error.kind == ErrorKind::NotFound && want.target.deletion == Deletion::Delete => {
                 missing.push(place(source));
             }
@@ -37,7 +48,8 @@ pub(crate) fn assemble(want: &ValidSync, answers: Vec<Answer>) -> Result<Assembl
     }
     let size: usize = content.iter().map(|(key, value): (&String, &SecretBytes)| key.len() + value.len()).sum();
     if size > LARGEST {
-        let text = format!("the target would hold {size} bytes and a Secret holds at most {LARGEST}; select properties");
+        let text =
+            format!("the target would hold {size} bytes and a Secret holds at most {LARGEST}; select properties");
         return Err(Trouble::lasting("TooLarge", text));
     }
     let remote = if !content.is_empty() {
@@ -53,19 +65,9 @@ pub(crate) fn assemble(want: &ValidSync, answers: Vec<Answer>) -> Result<Assembl
 /// What the API server accepts as the data of one Secret, in bytes.
 const LARGEST: usize = 1024 * 1024;
 
-fn keys_of(source: &Source, value: &SecretBytes) -> Result<BTreeMap<String, SecretBytes>, Trouble> {
+fn keys_of(source: &Source, answered: &Answered) -> Result<BTreeMap<String, SecretBytes>, Trouble> {
     let trouble = |error: render::RenderError| Trouble::lasting(error.cause(), format!("{}: {error}", place(source)));
-    let selected = match &source.property {
-        Some(property) => render::property(value, property).map_err(trouble)?,
-        None => value.clone(),
-    };
-    let raw = match &source.into {
-        Into::Key(key) => BTreeMap::from([(key.clone(), selected)]),
-        Into::Keys(conversion) => {
-            let object = render::object(&selected).map_err(trouble)?;
-            render::target_keys(object, *conversion).map_err(trouble)?
-        }
-    };
+    let raw = raw_keys(source, answered).map_err(trouble)?;
     raw.into_iter()
         .map(|(key, value)| {
             let value = render::decode(&value, source.decoding).map_err(trouble)?;
@@ -75,11 +77,45 @@ fn keys_of(source: &Source, value: &SecretBytes) -> Result<BTreeMap<String, Secr
         .collect()
 }
 
+fn raw_keys(source: &Source, answered: &Answered) -> Result<BTreeMap<String, SecretBytes>, render::RenderError> {
+    match (&source.read, answered) {
+        (Read::Key(reference, key), Answered::One(fetched)) => {
+            Ok(BTreeMap::from([(key.clone(), selected(reference, fetched)?)]))
+        }
+        (Read::Keys(reference, conversion), Answered::One(fetched)) => {
+            render::target_keys(render::object(&selected(reference, fetched)?)?, *conversion)
+        }
+        (Read::Found(_, conversion), Answered::Many(found)) => named(found, *conversion),
+        // `fetch` answers each source in its own form.
+        (Read::Found(..), Answered::One(_)) | (Read::Key(..) | Read::Keys(..), Answered::Many(_)) => {
+            Ok(BTreeMap::new())
+        }
+    }
+}
+
+fn selected(reference: &Reference, fetched: &Fetched) -> Result<SecretBytes, render::RenderError> {
+    match &reference.property {
+        Some(property) => render::property(&fetched.value, property),
+        None => Ok(fetched.value.clone()),
+    }
+}
+
+fn named(
+    found: &BTreeMap<RemoteName, Arc<Fetched>>,
+    conversion: Conversion,
+) -> Result<BTreeMap<String, SecretBytes>, render::RenderError> {
+    let named = found.iter().map(|(name, fetched)| (name.to_string(), fetched.value.clone()));
+    render::target_keys(named.collect(), conversion)
+}
+
 /// Where a source stands and what it reads, for messages.
 fn place(source: &Source) -> String {
-    match &source.property {
-        Some(property) => format!("{} (key {}, property {property})", source.field, source.locator.name),
-        None => format!("{} (key {})", source.field, source.locator.name),
+    match &source.read {
+        Read::Found(..) => source.field.clone(),
+        Read::Key(reference, _) | Read::Keys(reference, _) => match &reference.property {
+            Some(property) => format!("{} (key {}, property {property})", source.field, reference.locator.name),
+            None => format!("{} (key {})", source.field, reference.locator.name),
+        },
     }
 }
 
@@ -87,16 +123,26 @@ fn place(source: &Source) -> String {
 mod tests {
     use std::sync::Arc;
 
-    use keyferry_core::{Error, ErrorKind, Fetched, SecretBytes};
+    use keyferry_core::{Error, ErrorKind, Fetched, Query, RemoteName, SecretBytes};
 
-    use super::{super::fixtures, Answer, Assembled, Remote, assemble};
+    use super::{super::fixtures, Answer, Answered, Assembled, Remote, assemble};
     use crate::{
-        reconcile::external_secret::sync::{Deletion, Into, ValidSync},
+        reconcile::external_secret::sync::{Deletion, Find, Read, Reference, ValidSync},
         render::{Conversion, Decoding, NullBytes},
     };
 
+    fn fetched(text: &str) -> Arc<Fetched> {
+        Arc::new(Fetched { value: SecretBytes::from(text), version: None })
+    }
+
+    #[expect(clippy::unnecessary_wraps, reason = "stands where failures stand too")]
     fn value(text: &str) -> Answer {
-        Ok(Arc::new(Fetched { value: SecretBytes::from(text), version: None }))
+        Ok(Answered::One(fetched(text)))
+    }
+
+    fn of_property(property: &str) -> Read {
+        let reference = Reference { property: Some(property.to_owned()), ..fixtures::reference() };
+        Read::Key(reference, "a".to_owned())
     }
 
     fn failed(kind: ErrorKind) -> Answer {
@@ -130,7 +176,7 @@ mod tests {
     #[test]
     fn later_sources_win() {
         let mut want = two(Deletion::Retain);
-        want.sources[0].into = Into::Keys(Conversion::Default);
+        want.sources[0].read = Read::Keys(fixtures::reference(), Conversion::Default);
         let content = content(&want, vec![value(r#"{"b":"old","c":"x"}"#), value("new")]);
         assert_eq!(content, [("b".into(), "new".into()), ("c".into(), "x".into())]);
     }
@@ -155,8 +201,25 @@ mod tests {
     fn an_empty_object_is_not_a_positive_not_found() {
         let mut want = two(Deletion::Delete);
         want.sources.truncate(1);
-        want.sources[0].into = Into::Keys(Conversion::Default);
+        want.sources[0].read = Read::Keys(fixtures::reference(), Conversion::Default);
         assert_eq!(assemble(&want, vec![value("{}")]).unwrap().remote, Remote::Empty);
+    }
+
+    #[test]
+    fn what_is_found_goes_into_keys_of_its_name() {
+        let mut want = two(Deletion::Delete);
+        want.sources.truncate(1);
+        want.sources[0].read = Read::Found(Find { query: Query::default(), name: None }, Conversion::Default);
+        let found = |names: &[&str]| -> Answer {
+            let found = names.iter().map(|name| (RemoteName::new(*name).unwrap(), fetched(name)));
+            Ok(Answered::Many(found.collect()))
+        };
+        assert_eq!(
+            content(&want, vec![found(&["app/a", "b"])]),
+            [("app_a".into(), "app/a".into()), ("b".into(), "b".into())]
+        );
+        assert!(refused(&want, vec![found(&["a/b", "a b"])]).starts_with("InvalidKey: spec.data[0]: "));
+        assert_eq!(assemble(&want, vec![found(&[])]).unwrap().remote, Remote::Empty);
     }
 
     #[test]
@@ -169,7 +232,7 @@ mod tests {
     fn properties_are_selected_and_values_decoded() {
         let mut want = two(Deletion::Retain);
         want.sources.truncate(1);
-        want.sources[0].property = Some("db.password".into());
+        want.sources[0].read = of_property("db.password");
         want.sources[0].decoding = Decoding::Base64;
         assert_eq!(content(&want, vec![value(r#"{"db":{"password":"aGk="}}"#)]), [("a".into(), "hi".into())]);
     }
@@ -178,10 +241,10 @@ mod tests {
     fn trouble_with_a_value_names_the_place_and_never_the_value() {
         let mut want = two(Deletion::Retain);
         want.sources.truncate(1);
-        want.sources[0].property = Some("missing".into());
+        want.sources[0].read = of_property("missing");
         let told = refused(&want, vec![value(r#"{"password":"hunter2"}"#)]);
         assert!(told.contains("spec.data[0] (key prod/db, property missing)") && !told.contains("hunter2"), "{told}");
-        want.sources[0].property = None;
+        want.sources[0].read = Read::Key(fixtures::reference(), "a".to_owned());
         want.sources[0].decoding = Decoding::Base64;
         let told = refused(&want, vec![value("hunter2!")]);
         assert!(!told.contains("hunter2"), "{told}");

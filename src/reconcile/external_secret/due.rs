@@ -222,11 +222,8 @@ mod tests {
     #[test]
     fn a_failure_waits_its_pause_unless_something_changed() {
         let want = hourly();
-        let failure = |version: &str, wait: i64| Failure {
-            attempts: 1,
-            version: version.to_owned(),
-            retry_at: at(NOW + wait),
-        };
+        let failure =
+            |version: &str, wait: i64| Failure { attempts: 1, version: version.to_owned(), retry_at: at(NOW + wait) };
         let failed = |failure| History { failure: Some(failure), ..History::default() };
         let absent = TargetSeen::Absent;
         assert_eq!(decide(&want, &failed(failure(&want.version, 5)), absent), Due::NotYet(Some(at(NOW + 5))));
@@ -239,6 +236,9 @@ mod tests {
     #[test]
     fn a_clock_that_was_set_back_does_not_stop_refreshes() {
         let want = hourly();
-        assert!(matches!(decide(&want, &synced(&want.version, -9000), TargetSeen::Untouched), Due::Fetch(Why::Tick(_))));
+        assert!(matches!(
+            decide(&want, &synced(&want.version, -9000), TargetSeen::Untouched),
+            Due::Fetch(Why::Tick(_))
+        ));
     }
 }

@@ -1,42 +1,153 @@
 //! Reads what an ExternalSecret asks for, from all its stores at the same time.
 
-use std::collections::HashMap;
+use std::{collections::BTreeMap, sync::Arc};
 
-use futures::future::try_join_all;
-use keyferry_core::{Error, ErrorKind, Locator};
+use futures::future::{join, try_join_all};
+use keyferry_core::{Error, ErrorKind, Fetched, Listed, Locator, Provider, RemoteName, Result};
 use tokio::time::Instant;
 
-use super::{content::Answer, sync::ValidSync};
+use super::{
+    content::{Answer, Answered},
+    sync::{Find, Read, Source, ValidSync},
+};
 use crate::{cluster::StoreKey, stores::Stores, trouble::Trouble};
 
 /// One answer for each source, in their order. `since` is the oldest call whose answer may be shared.
 pub(super) async fn fetch(stores: &Stores, want: &ValidSync, since: Instant) -> Result<Vec<Answer>, Trouble> {
     let reads = want.stores().map(|store| read(stores, want, store, since));
-    let mut answers: HashMap<_, _> = try_join_all(reads).await?.into_iter().flatten().collect();
-    let answer = |source: &super::sync::Source| {
-        answers.entry((source.store.clone(), source.locator.clone())).or_insert_with(unanswered).clone()
-    };
-    Ok(want.sources.iter().map(answer).collect())
+    let mut answers: Vec<_> = try_join_all(reads).await?.into_iter().flatten().collect();
+    answers.sort_by_key(|(index, _)| *index);
+    Ok(answers.into_iter().map(|(_, answer)| answer).collect())
 }
 
-type Answers = Vec<((StoreKey, Locator), Answer)>;
-
-/// Everything that is wanted of one store, each locator once.
-async fn read(stores: &Stores, want: &ValidSync, store: &StoreKey, since: Instant) -> Result<Answers, Trouble> {
+/// The answers of one store, each with the place of its source.
+async fn read(
+    stores: &Stores,
+    want: &ValidSync,
+    store: &StoreKey,
+    since: Instant,
+) -> Result<Vec<(usize, Answer)>, Trouble> {
     let session = stores.session(store, &want.key.namespace).await?;
+    let sources: Vec<_> = want.sources.iter().enumerate().filter(|(_, source)| source.store == *store).collect();
+    let provider = &*session.provider;
+    let (single, found) = join(read_single(provider, &sources, since), find_all(provider, &sources, since)).await;
+    let answers: Vec<_> = single.into_iter().chain(found).collect();
+    stores.heard(store, answers.iter().filter_map(|(_, answer)| answer.as_ref().err()));
+    Ok(answers)
+}
+
+/// All single secrets in one call, each locator once.
+async fn read_single(provider: &dyn Provider, sources: &[(usize, &Source)], since: Instant) -> Vec<(usize, Answer)> {
+    let wanted: Vec<_> = sources.iter().filter_map(|(index, source)| Some((*index, locator(source)?))).collect();
     let mut locators: Vec<Locator> = Vec::new();
-    for source in want.sources.iter().filter(|source| source.store == *store) {
-        if !locators.contains(&source.locator) {
-            locators.push(source.locator.clone());
+    for (_, locator) in &wanted {
+        if !locators.contains(locator) {
+            locators.push((*locator).clone());
         }
     }
-    let answers = session.provider.fetch(&locators, since).await;
-    stores.heard(store, answers.iter().filter_map(|answer| answer.as_ref().err()));
-    Ok(locators.into_iter().map(|locator| (store.clone(), locator)).zip(answers).collect())
+    if locators.is_empty() {
+        return Vec::new();
+    }
+    let answers = provider.fetch(&locators, since).await;
+    let answer = |locator: &Locator| {
+        let place = locators.iter().position(|have| have == locator);
+        place.and_then(|place| answers.get(place)).cloned().unwrap_or_else(|| Err(unanswered(provider)))
+    };
+    wanted.into_iter().map(|(index, locator)| (index, answer(locator).map(Answered::One))).collect()
 }
 
+fn locator(source: &Source) -> Option<&Locator> {
+    match &source.read {
+        Read::Found(..) => None,
+        Read::Key(reference, _) | Read::Keys(reference, _) => Some(&reference.locator),
+    }
+}
+
+async fn find_all(provider: &dyn Provider, sources: &[(usize, &Source)], since: Instant) -> Vec<(usize, Answer)> {
+    let mut answers = Vec::new();
+    for (index, source) in sources {
+        if let Read::Found(find, _) = &source.read {
+            answers.push((*index, found(provider, find, since).await.map(Answered::Many)));
+        }
+    }
+    answers
+}
+
+/// Names in one listing at most, and secrets that one `find` reads at most: far more than a Secret holds.
+const MOST_LISTED: usize = 100_000;
+const MOST_FOUND: usize = 10_000;
+/// Secrets that are read together, so that what cannot fit is noticed before all of it is in memory.
+const AT_A_TIME: usize = 500;
+/// What a Secret holds, in bytes.
+const MOST_BYTES: usize = 1024 * 1024;
+
+/// Every secret that matches. One that cannot be read fails all; one that was deleted since it was listed is gone.
+async fn found(provider: &dyn Provider, find: &Find, since: Instant) -> Result<BTreeMap<RemoteName, Arc<Fetched>>> {
+    let names = names(provider, find).await?;
+    let mut found = BTreeMap::new();
+    let mut bytes = 0;
+    for names in names.chunks(AT_A_TIME) {
+        let locators: Vec<_> = names.iter().cloned().map(Locator::latest).collect();
+        for (name, answer) in names.iter().zip(provider.fetch(&locators, since).await) {
+            match answer {
+                Ok(fetched) => {
+                    bytes += fetched.value.len();
+                    found.insert(name.clone(), fetched);
+                }
+                Err(error) if error.kind == ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if bytes > MOST_BYTES {
+            return Err(too_much(provider, "what it finds is larger than a Secret can be"));
+        }
+    }
+    Ok(found)
+}
+
+async fn names(provider: &dyn Provider, find: &Find) -> Result<Vec<RemoteName>> {
+    let capabilities = provider.capabilities();
+    let unsupported = |what: &str| {
+        Error::new(ErrorKind::Unsupported, provider.name(), "List", format!("this backend cannot find secrets{what}"))
+    };
+    if !capabilities.list {
+        return Err(unsupported(""));
+    }
+    if !find.query.tags.is_empty() && !capabilities.find_by_tags {
+        return Err(unsupported(" by tags"));
+    }
+    let mut query = find.query.clone();
+    let (mut names, mut listed) = (Vec::new(), 0);
+    loop {
+        let page = provider.list(&query).await?;
+        listed += page.items.len();
+        names.extend(page.items.into_iter().filter(|item| matches(find, item)).map(|item| item.name));
+        if names.len() > MOST_FOUND || listed > MOST_LISTED {
+            return Err(too_much(provider, "it matches too many secrets"));
+        }
+        match page.next {
+            // A page that leads to itself would be read for ever.
+            Some(next) if query.after.as_ref() != Some(&next) => query.after = Some(next),
+            Some(_) => return Err(unanswered(provider)),
+            None => break,
+        }
+    }
+    names.sort();
+    names.dedup();
+    Ok(names)
+}
+
+fn matches(find: &Find, item: &Listed) -> bool {
+    find.name.as_ref().is_none_or(|name| name.is_match(item.name.as_str()))
+}
+
+fn too_much(provider: &dyn Provider, what: &str) -> Error {
+    let message = format!("{what}; narrow it by path, name or tags");
+    Error::new(ErrorKind::InvalidConfig, provider.name(), "List", message)
+}
 
 /// A provider that answers fewer locators than it was asked has a bug; to the user it is a bad answer.
-fn unanswered() -> Answer {
-    Err(Error::new(ErrorKind::Malformed, "keyferry", "Fetch", "the backend's answer held no entry for this key"))
+fn unanswered(provider: &dyn Provider) -> Error {
+    let message = "the backend's answer held no entry for what was asked";
+    Error::new(ErrorKind::Malformed, provider.name(), "Fetch", message)
 }

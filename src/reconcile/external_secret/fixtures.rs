@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use keyferry_core::{Locator, RemoteName};
 
-use super::sync::{Creation, Deletion, Into, Refresh, Source, Target, ValidSync};
+use super::sync::{Creation, Deletion, Read, Reference, Refresh, Source, Target, ValidSync};
 use crate::{
     cluster::{ObjectKey, StoreKey},
     render::{Decoding, NullBytes},
@@ -34,10 +34,13 @@ pub(crate) fn source(field: &str, key: &str) -> Source {
     Source {
         field: field.to_owned(),
         store: StoreKey::namespaced("app", "store"),
-        locator: Locator::latest(RemoteName::new("prod/db").expect("not empty")),
-        property: None,
+        read: Read::Key(reference(), key.to_owned()),
         decoding: Decoding::None,
         null_bytes: NullBytes::Ignore,
-        into: Into::Key(key.to_owned()),
     }
+}
+
+/// The whole of one secret.
+pub(crate) fn reference() -> Reference {
+    Reference { locator: Locator::latest(RemoteName::new("prod/db").expect("not empty")), property: None }
 }

@@ -98,7 +98,16 @@ pub(super) struct Memory(Mutex<HashMap<ObjectKey, Place>>);
 struct Place {
     record: Option<Record>,
     /// Apart from the record, so that a nudge during a reconcile is not overwritten at its end.
-    nudged: bool,
+    nudge: Option<Nudge>,
+}
+
+/// Something that an ExternalSecret depends on was changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Nudge {
+    /// Whatever failed may work now. Decided when the reconcile that is under way has ended.
+    IfFailed,
+    /// What was read may be something else now.
+    Always,
 }
 
 impl Memory {
@@ -109,7 +118,11 @@ impl Memory {
         let place = places.entry(key.clone()).or_default();
         let known = place.record.clone().filter(|record| Some(&*record.uid) == object.metadata.uid.as_deref());
         let mut record = known.unwrap_or_else(|| Record::of(object));
-        record.history.nudged |= std::mem::take(&mut place.nudged);
+        record.history.nudged |= match place.nudge.take() {
+            Some(Nudge::Always) => true,
+            Some(Nudge::IfFailed) => record.history.failure.is_some(),
+            None => false,
+        };
         record
     }
 
@@ -126,14 +139,15 @@ impl Memory {
         self.places().clear();
     }
 
-    /// Notes that something which `key` depends on was changed. Returns whether that concerns it: with
-    /// `only_failed`, not unless its last attempt failed.
-    pub(super) fn nudge(&self, key: &ObjectKey, only_failed: bool) -> bool {
+    /// Notes the nudge. Returns whether it concerns `key`, as far as can be told now.
+    pub(super) fn nudge(&self, key: &ObjectKey, nudge: Nudge) -> bool {
         let mut places = self.places();
         let Some(place) = places.get_mut(key) else { return true };
-        let failed = place.record.as_ref().is_none_or(|record| record.history.failure.is_some());
-        let concerned = !only_failed || failed;
-        place.nudged |= concerned;
+        let may_have_failed = place.record.as_ref().is_none_or(|record| record.history.failure.is_some());
+        let concerned = nudge == Nudge::Always || may_have_failed;
+        if concerned {
+            place.nudge = place.nudge.max(Some(nudge));
+        }
         concerned
     }
 
@@ -150,5 +164,72 @@ impl Memory {
 
     fn places(&self) -> MutexGuard<'_, HashMap<ObjectKey, Place>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use keyferry_crds::ExternalSecret;
+
+    use super::{super::fixtures, Memory, Nudge, Record};
+    use crate::{
+        cluster::ObjectKey,
+        reconcile::external_secret::apply::{Applied, Did},
+    };
+
+    fn key() -> ObjectKey {
+        ObjectKey::new("app", "db")
+    }
+
+    fn object() -> ExternalSecret {
+        let mut object = ExternalSecret::new("db", serde_json::from_str(r#"{"secretStoreRef":{"name":"s"}}"#).unwrap());
+        object.metadata.uid = Some("es-uid".into());
+        object
+    }
+
+    fn synced(mut record: Record) -> Record {
+        let applied = Applied { did: Did::Created, target: None };
+        record.succeeded(&fixtures::sync(), &applied, None, false, Timestamp::UNIX_EPOCH);
+        record
+    }
+
+    fn failed(mut record: Record) -> Record {
+        record.failed(&object(), 1, Timestamp::MAX);
+        record
+    }
+
+    /// A store turns ready while the first sync is under way.
+    fn nudged_during(ends: impl Fn(Record) -> Record, nudge: Nudge) -> bool {
+        let memory = Memory::default();
+        let record = memory.recall(&key(), &object());
+        assert!(memory.nudge(&key(), nudge));
+        memory.keep(&key(), ends(record));
+        memory.recall(&key(), &object()).history.nudged
+    }
+
+    #[test]
+    fn a_nudge_during_a_sync_counts_by_how_it_ends() {
+        assert!(!nudged_during(synced, Nudge::IfFailed));
+        assert!(nudged_during(failed, Nudge::IfFailed));
+        assert!(nudged_during(synced, Nudge::Always));
+    }
+
+    #[test]
+    fn what_works_is_not_concerned_by_a_recovery() {
+        let memory = Memory::default();
+        memory.keep(&key(), synced(memory.recall(&key(), &object())));
+        assert!(!memory.nudge(&key(), Nudge::IfFailed));
+        memory.keep(&key(), failed(memory.recall(&key(), &object())));
+        assert!(memory.nudge(&key(), Nudge::IfFailed));
+    }
+
+    #[test]
+    fn a_nudge_is_heard_once() {
+        let memory = Memory::default();
+        memory.keep(&key(), synced(memory.recall(&key(), &object())));
+        memory.nudge(&key(), Nudge::Always);
+        assert!(memory.recall(&key(), &object()).history.nudged);
+        assert!(!memory.recall(&key(), &object()).history.nudged);
     }
 }

@@ -47,7 +47,10 @@ use self::{
     plan::{Marker, Remote, Target, Written, plan},
     sync::{Refresh, ValidSync},
 };
-pub(crate) use self::relations::{Relations, Ties};
+pub(crate) use self::{
+    memory::Nudge,
+    relations::{Relations, Ties},
+};
 use super::patience::pause;
 use crate::{
     cluster::{Meta, Mirror, ObjectKey, StoreKey, WriteError, Writer, error_text},
@@ -55,14 +58,16 @@ use crate::{
     metrics::Metrics,
     queue::{Class, Job, Lane, Reconciler, Wakeup},
     stores::{Stored, Stores},
-    trouble::{Patience, Trouble},
+    trouble::Trouble,
 };
 
 /// An ExternalSecret as the mirror keeps it.
 #[derive(Clone, Debug)]
 pub(crate) enum Seen {
     /// It was stored by another operator's schema and cannot be read.
-    Unreadable { meta: Box<kube::api::ObjectMeta> },
+    Unreadable {
+        meta: Box<kube::api::ObjectMeta>,
+    },
     Readable(Box<ExternalSecret>),
 }
 
@@ -144,9 +149,9 @@ impl ExternalSecrets {
     }
 
     /// Takes note that something which `key` depends on was changed, so that it is synced although its time has not
-    /// come. With `only_failed`, only if the last attempt failed. Returns whether it should be woken.
-    pub(crate) fn nudge(&self, key: &ObjectKey, only_failed: bool) -> bool {
-        self.memory.nudge(key, only_failed)
+    /// come. Returns whether it should be woken.
+    pub(crate) fn nudge(&self, key: &ObjectKey, nudge: Nudge) -> bool {
+        self.memory.nudge(key, nudge)
     }
 
     /// Forgets everything: another process may have written meanwhile.
@@ -295,7 +300,7 @@ impl ExternalSecrets {
     fn see(&self, want: &ValidSync, applied: &Applied) {
         match &applied.target {
             Some(meta) => {
-                self.secrets.put(&want.target_key(), meta.clone(), |new, have| new.is_older_than(have));
+                self.secrets.put(&want.target_key(), meta.clone(), Meta::is_older_than);
             }
             None => {
                 self.secrets.remove(&want.target_key());
@@ -426,7 +431,7 @@ impl Reconciler for ExternalSecrets {
     async fn reconcile(&self, job: &Job<ObjectKey>) -> Option<Wakeup> {
         let started = Instant::now();
         let next = self.steps(&job.key, job.since).await;
-        self.metrics.reconciled("externalsecret", started.elapsed());
+        self.metrics.reconciled("externalsecret", Wakeup::result_of(next), started.elapsed());
         next
     }
 

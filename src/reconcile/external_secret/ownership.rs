@@ -29,7 +29,9 @@ impl Refusal {
     /// The condition's words that tools know from other operators.
     pub(crate) fn known_as(&self) -> &'static str {
         match self {
-            Self::Controlled { .. } | Self::Foreign | Self::Privileged(_) => "failed to take ownership of target secret",
+            Self::Controlled { .. } | Self::Foreign | Self::Privileged(_) => {
+                "failed to take ownership of target secret"
+            }
             Self::Immutable => "could not update secret, target is immutable",
             Self::Rival(_) => "target is owned by another ExternalSecret",
         }

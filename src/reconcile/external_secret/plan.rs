@@ -270,9 +270,8 @@ fn labels(want: &ValidSync) -> BTreeMap<String, String> {
 
 fn ownership_labels(want: &ValidSync) -> impl Iterator<Item = (String, String)> {
     let managed = (keys::LABEL_MANAGED.to_owned(), "true".to_owned());
-    let created_by = (want.target.creation == Creation::Owner).then(|| {
-        (keys::LABEL_CREATED_BY.to_owned(), version::owner_label(&want.key.namespace, &want.key.name))
-    });
+    let created_by = (want.target.creation == Creation::Owner)
+        .then(|| (keys::LABEL_CREATED_BY.to_owned(), version::owner_label(&want.key.namespace, &want.key.name)));
     std::iter::once(managed).chain(created_by)
 }
 

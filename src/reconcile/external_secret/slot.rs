@@ -25,7 +25,8 @@ impl Slot {
     const SHORTEST_MS: i64 = 1000;
 
     pub(crate) fn new(store: &StoreKey, interval: Duration) -> Self {
-        let interval_ms = i64::try_from(interval.as_millis()).unwrap_or(i64::MAX / 4).clamp(Self::SHORTEST_MS, i64::MAX / 4);
+        let interval_ms =
+            i64::try_from(interval.as_millis()).unwrap_or(i64::MAX / 4).clamp(Self::SHORTEST_MS, i64::MAX / 4);
         let mut hasher = DefaultHasher::new();
         (store, interval_ms).hash(&mut hasher);
         // Both are positive and the remainder is smaller than the interval.

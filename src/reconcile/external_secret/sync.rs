@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use keyferry_core::Locator;
+use keyferry_core::{Locator, Query};
 
 use crate::{
     cluster::{ObjectKey, StoreKey},
@@ -69,27 +69,54 @@ pub(crate) struct Source {
     /// Where it stands in the manifest, for messages: `spec.data[0]`.
     pub(crate) field: String,
     pub(crate) store: StoreKey,
-    pub(crate) locator: Locator,
-    pub(crate) property: Option<String>,
+    pub(crate) read: Read,
     pub(crate) decoding: Decoding,
     pub(crate) null_bytes: NullBytes,
-    pub(crate) into: Into,
 }
 
-/// Where what was read goes.
+/// What is read, and into which keys of the target.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Into {
-    /// One key of the target.
-    Key(String),
-    /// As many keys as the JSON object has.
-    Keys(Conversion),
+pub(crate) enum Read {
+    /// Every secret that is found, each into a key of its name.
+    Found(Find, Conversion),
+    /// One value into one key.
+    Key(Reference, String),
+    /// A JSON object into as many keys as it has.
+    Keys(Reference, Conversion),
+}
+
+/// One secret of a backend, or a part of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Reference {
+    pub(crate) locator: Locator,
+    pub(crate) property: Option<String>,
+}
+
+/// Which secrets of a backend are wanted. All that is given must match.
+#[derive(Clone, Debug)]
+pub(crate) struct Find {
+    /// Path and tags, which the backend narrows by.
+    pub(crate) query: Query,
+    /// What the name must match somewhere.
+    pub(crate) name: Option<regex::Regex>,
+}
+
+impl PartialEq for Find {
+    fn eq(&self, other: &Self) -> bool {
+        let pattern = |find: &Self| find.name.as_ref().map(|name| name.as_str().to_owned());
+        self.query == other.query && pattern(self) == pattern(other)
+    }
 }
 
 impl ValidSync {
     /// Each store that is read, once.
     pub(crate) fn stores(&self) -> impl Iterator<Item = &StoreKey> {
         let seen = |index: usize, store: &StoreKey| self.sources[..index].iter().any(|before| before.store == *store);
-        self.sources.iter().enumerate().filter(move |(index, source)| !seen(*index, &source.store)).map(|(_, s)| &s.store)
+        self.sources
+            .iter()
+            .enumerate()
+            .filter(move |(index, source)| !seen(*index, &source.store))
+            .map(|(_, s)| &s.store)
     }
 
     /// The key of the target Secret.

@@ -4,15 +4,15 @@
 
 use std::sync::Arc;
 
-use keyferry_core::{Locator, RemoteName, Version, Want};
+use keyferry_core::{Locator, Query, RemoteName, Version, Want};
 use keyferry_crds::{
     ConversionStrategy, CreationPolicy, Data, DataFrom, DecodingStrategy, DeletionPolicy, ExternalSecret, GoDuration,
-    MetadataPolicy, NullBytePolicy, RefreshPolicy, RemoteRef, SecretStoreRef, StoreRefKind,
+    MetadataPolicy, NullBytePolicy, RefreshPolicy, RemoteRef, SecretStoreRef, StoreRefKind, admission,
 };
 
 use super::{
     memory::version_of,
-    sync::{Creation, Deletion, Into, Refresh, Source, Target, ValidSync},
+    sync::{Creation, Deletion, Find, Read, Reference, Refresh, Source, Target, ValidSync},
 };
 use crate::{
     cluster::{ObjectKey, StoreKey},
@@ -26,6 +26,11 @@ const DEFAULT_INTERVAL: std::time::Duration = std::time::Duration::from_secs(360
 /// Checks `object`.
 pub(super) fn validate(key: &ObjectKey, object: &ExternalSecret) -> Result<ValidSync, Trouble> {
     let spec = &object.spec;
+    // The API server checks the same, but not in objects that were stored before it had our rules.
+    let violations: Vec<_> = admission::external_secret_violations(spec).iter().map(ToString::to_string).collect();
+    if !violations.is_empty() {
+        return Err(Trouble::lasting("InvalidConfiguration", violations.join("; ")));
+    }
     if spec.sync_windows.is_some() {
         return Err(unsupported("spec.syncWindows"));
     }
@@ -34,9 +39,6 @@ pub(super) fn validate(key: &ObjectKey, object: &ExternalSecret) -> Result<Valid
     let maps = maps.map(|(index, from)| from_data_from(key, object, index, from));
     // Later ones win: single keys over whole maps.
     let sources = maps.chain(data).collect::<Result<Vec<_>, _>>()?;
-    if sources.is_empty() {
-        return Err(invalid("spec", "has neither `data` nor `dataFrom`; add an entry"));
-    }
     Ok(ValidSync {
         key: key.clone(),
         uid: object.metadata.uid.as_deref().unwrap_or_default().into(),
@@ -120,33 +122,40 @@ fn from_data(key: &ObjectKey, object: &ExternalSecret, index: usize, data: &Data
     }
     let named = data.source_ref.as_ref().and_then(|source| source.store_ref.as_ref());
     let store = store(key, object, &field, named)?;
-    source(field, store, &data.remote_ref, Into::Key(data.secret_key.clone()))
+    let reference = reference(&field, &data.remote_ref)?;
+    let (encoding, null_bytes) = (data.remote_ref.decoding_strategy, data.remote_ref.null_byte_policy);
+    let read = Read::Key(reference, data.secret_key.clone());
+    Ok(Source { field, store, read, decoding: decoding(encoding), null_bytes: null_byte_policy(null_bytes) })
 }
 
 fn from_data_from(key: &ObjectKey, object: &ExternalSecret, index: usize, from: &DataFrom) -> Result<Source, Trouble> {
     let field = format!("spec.dataFrom[{index}]");
-    if from.find.is_some() {
-        return Err(unsupported(&format!("{field}.find")));
-    }
     if from.rewrite.as_ref().is_some_and(|rewrite| !rewrite.is_empty()) {
         return Err(unsupported(&format!("{field}.rewrite")));
     }
     if from.source_ref.as_ref().is_some_and(|source| source.generator_ref.is_some()) {
         return Err(unsupported(&format!("{field}.sourceRef.generatorRef")));
     }
-    let Some(extract) = &from.extract else {
-        return Err(invalid(&field, "has neither `extract` nor `find`; add one"));
-    };
     let named = from.source_ref.as_ref().and_then(|source| source.store_ref.as_ref());
     let store = store(key, object, &field, named)?;
-    let conversion = match extract.conversion_strategy.unwrap_or_default() {
-        ConversionStrategy::Default => Conversion::Default,
-        ConversionStrategy::Unicode => Conversion::Unicode,
+    let (field, read, encoding, null_bytes) = match (&from.extract, &from.find) {
+        (Some(extract), None) => {
+            let field = format!("{field}.extract");
+            let read = Read::Keys(reference(&field, extract)?, conversion(extract.conversion_strategy));
+            (field, read, extract.decoding_strategy, extract.null_byte_policy)
+        }
+        (None, Some(find)) => {
+            let field = format!("{field}.find");
+            let read = Read::Found(wanted(&field, find)?, conversion(find.conversion_strategy));
+            (field, read, find.decoding_strategy, find.null_byte_policy)
+        }
+        (None, None) => return Err(invalid(&field, "has neither `extract` nor `find`; add one")),
+        (Some(_), Some(_)) => return Err(invalid(&field, "has both `extract` and `find`; make two entries of it")),
     };
-    source(format!("{field}.extract"), store, extract, Into::Keys(conversion))
+    Ok(Source { field, store, read, decoding: decoding(encoding), null_bytes: null_byte_policy(null_bytes) })
 }
 
-fn source(field: String, store: StoreKey, from: &RemoteRef, into: Into) -> Result<Source, Trouble> {
+fn reference(field: &str, from: &RemoteRef) -> Result<Reference, Trouble> {
     let name = RemoteName::new(from.key.as_str())
         .map_err(|error| invalid(&format!("{field}: key"), &format!("{error}; name a secret")))?;
     let version = from.version.as_deref().filter(|version| !version.is_empty());
@@ -158,23 +167,43 @@ fn source(field: String, store: StoreKey, from: &RemoteRef, into: Into) -> Resul
             MetadataPolicy::None => Want::Value,
         },
     };
-    Ok(Source {
-        field,
-        store,
-        locator,
-        property: from.property.clone().filter(|property| !property.is_empty()),
-        decoding: match from.decoding_strategy.unwrap_or_default() {
-            DecodingStrategy::Auto => Decoding::Auto,
-            DecodingStrategy::Base64 => Decoding::Base64,
-            DecodingStrategy::Base64Url => Decoding::Base64Url,
-            DecodingStrategy::None => Decoding::None,
-        },
-        null_bytes: match from.null_byte_policy.unwrap_or_default() {
-            NullBytePolicy::Fail => NullBytes::Fail,
-            NullBytePolicy::Ignore => NullBytes::Ignore,
-        },
-        into,
-    })
+    Ok(Reference { locator, property: from.property.clone().filter(|property| !property.is_empty()) })
+}
+
+fn wanted(field: &str, find: &keyferry_crds::Find) -> Result<Find, Trouble> {
+    let pattern = find.name.as_ref().and_then(|name| name.regexp.as_deref()).filter(|pattern| !pattern.is_empty());
+    let name = pattern.map(regex::Regex::new).transpose();
+    let name =
+        name.map_err(|_| invalid(field, ": name.regexp is not a regular expression of RE2 syntax; correct it"))?;
+    let query = Query {
+        path: find.path.clone().filter(|path| !path.is_empty()),
+        tags: find.tags.clone().unwrap_or_default(),
+        after: None,
+    };
+    Ok(Find { query, name })
+}
+
+fn conversion(strategy: Option<ConversionStrategy>) -> Conversion {
+    match strategy.unwrap_or_default() {
+        ConversionStrategy::Default => Conversion::Default,
+        ConversionStrategy::Unicode => Conversion::Unicode,
+    }
+}
+
+fn decoding(strategy: Option<DecodingStrategy>) -> Decoding {
+    match strategy.unwrap_or_default() {
+        DecodingStrategy::Auto => Decoding::Auto,
+        DecodingStrategy::Base64 => Decoding::Base64,
+        DecodingStrategy::Base64Url => Decoding::Base64Url,
+        DecodingStrategy::None => Decoding::None,
+    }
+}
+
+fn null_byte_policy(policy: Option<NullBytePolicy>) -> NullBytes {
+    match policy.unwrap_or_default() {
+        NullBytePolicy::Fail => NullBytes::Fail,
+        NullBytePolicy::Ignore => NullBytes::Ignore,
+    }
 }
 
 fn store(

@@ -23,7 +23,7 @@ use crate::{
     events::{Events, Note},
     metrics::Metrics,
     queue::{Class, Job, Lane, Reconciler, Wakeup},
-    stores::{Built, Health, Stored, StoreView, Stores, unreadable},
+    stores::{Built, Health, StoreView, Stored, Stores, unreadable},
     trouble::Trouble,
 };
 
@@ -36,6 +36,9 @@ pub(crate) enum News {
     Recovered,
 }
 
+/// Tells the readers of a store.
+pub(crate) type WakeReaders = Box<dyn Fn(&StoreKey, News) + Send + Sync>;
+
 /// Everything that a store's reconcile uses.
 pub(crate) struct SecretStores {
     pub(crate) stores: Arc<Stores>,
@@ -45,7 +48,7 @@ pub(crate) struct SecretStores {
     /// Between two checks of a store that names no interval itself.
     pub(crate) interval: Duration,
     /// Wakes the readers of a store.
-    pub(crate) wake_readers: Box<dyn Fn(&StoreKey, News) + Send + Sync>,
+    pub(crate) wake_readers: WakeReaders,
     pub(crate) memory: StoreMemory,
 }
 
@@ -204,7 +207,7 @@ impl Reconciler for SecretStores {
     async fn reconcile(&self, job: &Job<StoreKey>) -> Option<Wakeup> {
         let started = Instant::now();
         let next = self.steps(&job.key).await;
-        self.metrics.reconciled(controller(job.key.kind), started.elapsed());
+        self.metrics.reconciled(controller(job.key.kind), Wakeup::result_of(next), started.elapsed());
         next
     }
 

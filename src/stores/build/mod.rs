@@ -1,0 +1,89 @@
+//! From a store's manifest to a backend: one file for each, which resolves the references and fills in the backend's
+//! settings.
+
+#[cfg(feature = "akeyless")]
+mod akeyless;
+#[cfg(feature = "aws")]
+mod aws;
+#[cfg(feature = "fake")]
+mod fake;
+#[cfg(feature = "infisical")]
+mod infisical;
+#[cfg(feature = "vault")]
+mod vault;
+
+use std::{path::PathBuf, sync::Arc};
+
+use keyferry_core::{CallObserver, Provider};
+use keyferry_crds::{CaProvider, ProviderSpec, SecretKeySelector, SecretStoreSpec};
+use keyferry_rest::Tls;
+
+use super::resolve::{Resolver, Unresolved};
+use crate::trouble::Trouble;
+
+/// The backend of `spec`, without layers.
+pub(super) async fn provider(
+    spec: &SecretStoreSpec,
+    resolver: &mut Resolver<'_>,
+    calls: &Arc<dyn CallObserver>,
+) -> Result<Arc<dyn Provider>, Unresolved> {
+    match &spec.provider {
+        #[cfg(feature = "akeyless")]
+        ProviderSpec::Akeyless(spec) => {
+            akeyless::provider(spec, resolver.within("spec.provider.akeyless"), calls).await
+        }
+        #[cfg(feature = "aws")]
+        ProviderSpec::Aws(spec) => aws::provider(spec, resolver.within("spec.provider.aws"), calls).await,
+        #[cfg(feature = "fake")]
+        ProviderSpec::Fake(spec) => fake::provider(spec),
+        #[cfg(feature = "infisical")]
+        ProviderSpec::Infisical(spec) => {
+            infisical::provider(spec, resolver.within("spec.provider.infisical"), calls).await
+        }
+        #[cfg(feature = "vault")]
+        ProviderSpec::Vault(spec) => vault::provider(spec, resolver.within("spec.provider.vault"), calls).await,
+        other => Err(unsupported(other.name())),
+    }
+}
+
+/// What a manifest asks for and this version does not do.
+fn unsupported(what: &str) -> Unresolved {
+    let text = format!("spec.provider.{what} is not supported by this version; use another one or upgrade");
+    Unresolved::Trouble(Trouble::lasting("Unsupported", text))
+}
+
+/// Whom to trust.
+async fn tls(
+    resolver: &mut Resolver<'_>,
+    bundle: Option<&str>,
+    provider: Option<&CaProvider>,
+) -> Result<Tls, Unresolved> {
+    Ok(Tls { roots: resolver.roots(bundle, provider).await?, identity: None })
+}
+
+/// A selector that the manifest must have.
+fn required<'a>(
+    resolver: &Resolver<'_>,
+    field: &str,
+    selector: Option<&'a SecretKeySelector>,
+) -> Result<&'a SecretKeySelector, Unresolved> {
+    selector.ok_or_else(|| resolver.invalid(field, "is missing; name the Secret and its key"))
+}
+
+/// A variable of the operator's environment, for identities that it has itself.
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// The operator's own environment says something that cannot be meant.
+fn misled(problem: &str) -> Unresolved {
+    Unresolved::Trouble(Trouble::lasting(
+        "InvalidConfiguration",
+        format!("{problem}; correct the operator's Deployment"),
+    ))
+}
+
+/// Where a Pod finds the token of its own ServiceAccount.
+fn own_token() -> PathBuf {
+    PathBuf::from("/var/run/secrets/kubernetes.io/serviceaccount/token")
+}

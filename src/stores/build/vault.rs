@@ -1,0 +1,175 @@
+//! HashiCorp Vault and OpenBao.
+
+use std::{sync::Arc, time::Duration};
+
+use keyferry_core::{CallObserver, Provider, SecretBytes};
+use keyferry_crds::{
+    SecretKeySelector, VaultAppRoleAuth, VaultAuth, VaultCertAuth, VaultJwtAuth, VaultKubernetesAuth, VaultSpec,
+    VaultTls, VaultVersion,
+};
+use keyferry_rest::Identity;
+use keyferry_vault::{Auth, JwtSource, KvVersion, LoginMethod, Vault, VaultConfig};
+
+use super::{own_token, required, tls, unsupported};
+use crate::stores::{
+    resolve::{Resolver, Unresolved},
+    scope::Open,
+};
+
+pub(super) async fn provider(
+    spec: &VaultSpec,
+    resolver: &mut Resolver<'_>,
+    calls: &Arc<dyn CallObserver>,
+) -> Result<Arc<dyn Provider>, Unresolved> {
+    let mut tls = tls(resolver, spec.ca_bundle.as_deref(), spec.ca_provider.as_ref()).await?;
+    if let Some(identity) = &spec.tls {
+        tls.identity = client_certificate(identity, resolver).await?;
+    }
+    let config = VaultConfig {
+        server: spec.server.clone(),
+        path: spec.path.clone(),
+        version: match spec.version {
+            VaultVersion::V1 => KvVersion::V1,
+            VaultVersion::V2 => KvVersion::V2,
+        },
+        namespace: spec.namespace.clone(),
+        auth_namespace: spec.auth.as_ref().and_then(|auth| auth.namespace.clone()),
+        auth: match &spec.auth {
+            Some(named) => auth(named, resolver).await?,
+            None => Auth::None,
+        },
+        tls,
+        headers: spec.headers.iter().flat_map(|headers| headers.iter()).map(header).collect(),
+        read_your_writes: spec.read_your_writes.unwrap_or_default(),
+        forward_inconsistent: spec.forward_inconsistent.unwrap_or_default(),
+    };
+    Ok(Arc::new(Vault::new(config, Arc::clone(calls))?))
+}
+
+fn header((name, value): (&String, &String)) -> (String, SecretBytes) {
+    (name.clone(), SecretBytes::from(value.as_str()))
+}
+
+async fn client_certificate(tls: &VaultTls, resolver: &mut Resolver<'_>) -> Result<Option<Identity>, Unresolved> {
+    let (Some(certificate), Some(key)) = (&tls.cert_secret_ref, &tls.key_secret_ref) else {
+        return Ok(None);
+    };
+    let certificate = secret("tls.certSecretRef", certificate, Some("tls.crt"), resolver).await?;
+    let key = secret("tls.keySecretRef", key, Some("tls.key"), resolver).await?;
+    Ok(Some(Identity { certificates: certificate.expose().to_vec(), key }))
+}
+
+/// Of several methods the first counts, in this order.
+async fn auth(auth: &VaultAuth, resolver: &mut Resolver<'_>) -> Result<Auth, Unresolved> {
+    if let Some(token) = &auth.token_secret_ref {
+        return Ok(Auth::Token(secret("auth.tokenSecretRef", token, None, resolver).await?));
+    }
+    if let Some(role) = &auth.app_role {
+        return app_role(role, resolver).await;
+    }
+    if let Some(kubernetes) = &auth.kubernetes {
+        return kubernetes_auth(kubernetes, resolver).await;
+    }
+    if let Some(ldap) = &auth.ldap {
+        let password = password("auth.ldap.secretRef", ldap.secret_ref.as_ref(), resolver).await?;
+        return Ok(login(&ldap.path, LoginMethod::Password { username: ldap.username.clone(), password }));
+    }
+    if let Some(user) = &auth.user_pass {
+        let password = password("auth.userPass.secretRef", user.secret_ref.as_ref(), resolver).await?;
+        return Ok(login(&user.path, LoginMethod::Password { username: user.username.clone(), password }));
+    }
+    if let Some(jwt) = &auth.jwt {
+        return jwt_auth(jwt, resolver).await;
+    }
+    if let Some(certificate) = &auth.cert {
+        return certificate_auth(certificate, resolver).await;
+    }
+    if auth.iam.is_some() {
+        return Err(unsupported("vault.auth.iam"));
+    }
+    if auth.gcp.is_some() {
+        return Err(unsupported("vault.auth.gcp"));
+    }
+    Err(resolver.invalid("auth", "names no way to log in; name one, or remove auth where an agent logs in"))
+}
+
+fn login(path: &str, method: LoginMethod) -> Auth {
+    Auth::Login { path: path.to_owned(), method }
+}
+
+async fn app_role(role: &VaultAppRoleAuth, resolver: &mut Resolver<'_>) -> Result<Auth, Unresolved> {
+    let role_id = match (role.role_id.as_deref().filter(|id| !id.is_empty()), &role.role_ref) {
+        (Some(id), _) => SecretBytes::from(id),
+        (None, selector) => {
+            let field = "auth.appRole.roleRef";
+            secret(field, required(resolver, field, selector.as_ref())?, None, resolver).await?
+        }
+    };
+    let secret_id = secret("auth.appRole.secretRef", &role.secret_ref, None, resolver).await?;
+    Ok(login(&role.path, LoginMethod::AppRole { role_id, secret_id }))
+}
+
+async fn kubernetes_auth(auth: &VaultKubernetesAuth, resolver: &mut Resolver<'_>) -> Result<Auth, Unresolved> {
+    let jwt = match (&auth.service_account_ref, &auth.secret_ref) {
+        (Some(account), _) => JwtSource::Minted {
+            tokens: resolver.tokens("auth.kubernetes.serviceAccountRef", account).await?,
+            audiences: Vec::new(),
+            ttl: TOKEN_LIFE,
+        },
+        (None, Some(selector)) => {
+            JwtSource::Fixed(secret("auth.kubernetes.secretRef", selector, Some("token"), resolver).await?)
+        }
+        (None, None) => JwtSource::File(own_token()),
+    };
+    Ok(login(&auth.mount_path, LoginMethod::Jwt { role: Some(auth.role.clone()), jwt }))
+}
+
+/// The shortest life that the API server gives a token; it is needed for one login only.
+const TOKEN_LIFE: Duration = Duration::from_secs(600);
+
+async fn jwt_auth(auth: &VaultJwtAuth, resolver: &mut Resolver<'_>) -> Result<Auth, Unresolved> {
+    let jwt = match (&auth.secret_ref, &auth.kubernetes_service_account_token) {
+        (Some(selector), _) => JwtSource::Fixed(secret("auth.jwt.secretRef", selector, None, resolver).await?),
+        (None, Some(token)) => {
+            let field = "auth.jwt.kubernetesServiceAccountToken.serviceAccountRef";
+            let seconds = token.expiration_seconds.and_then(|seconds| u64::try_from(seconds).ok());
+            JwtSource::Minted {
+                tokens: resolver.tokens(field, &token.service_account_ref).await?,
+                audiences: token.audiences.clone().unwrap_or_else(|| vec!["vault".to_owned()]),
+                ttl: seconds.map_or(TOKEN_LIFE, Duration::from_secs),
+            }
+        }
+        (None, None) => {
+            let problem = "names neither secretRef nor kubernetesServiceAccountToken; name one";
+            return Err(resolver.invalid("auth.jwt", problem));
+        }
+    };
+    Ok(login(&auth.path, LoginMethod::Jwt { role: auth.role.clone(), jwt }))
+}
+
+async fn certificate_auth(auth: &VaultCertAuth, resolver: &mut Resolver<'_>) -> Result<Auth, Unresolved> {
+    let (cert_field, key_field) = ("auth.cert.clientCert", "auth.cert.secretRef");
+    let certificate = required(resolver, cert_field, auth.client_cert.as_ref())?;
+    let certificate = secret(cert_field, certificate, Some("tls.crt"), resolver).await?;
+    let key =
+        secret(key_field, required(resolver, key_field, auth.secret_ref.as_ref())?, Some("tls.key"), resolver).await?;
+    let identity = Identity { certificates: certificate.expose().to_vec(), key };
+    Ok(login(&auth.path, LoginMethod::Cert { role: auth.vault_role.clone(), identity }))
+}
+
+async fn password(
+    field: &str,
+    selector: Option<&SecretKeySelector>,
+    resolver: &mut Resolver<'_>,
+) -> Result<SecretBytes, Unresolved> {
+    secret(field, required(resolver, field, selector)?, None, resolver).await
+}
+
+async fn secret(
+    field: &str,
+    selector: &SecretKeySelector,
+    default_key: Option<&str>,
+    resolver: &mut Resolver<'_>,
+) -> Result<SecretBytes, Unresolved> {
+    resolver.secret(field, selector, default_key, Open::Allowed).await
+}
