@@ -1,17 +1,44 @@
-# Every entry point of the project. `make` alone lists them.
+# Every entry point of the project. `make` alone lists them. Fresh machines need Rust, Go, Python 3 and Linux.
 .DEFAULT_GOAL := help
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
+
+TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 .PHONY: help
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
+.PHONY: demo
+demo: tools ## see it work on a local control plane; KEEP=1 keeps it running, CLUSTER=current uses your KUBECONFIG
+	cargo build --workspace --bins --locked
+	$(TARGET)/debug/keyferry-e2e demo $(if $(KEEP),--keep) $(if $(CLUSTER),--cluster=$(CLUSTER))
+
+# One build for all tests: were the programs built apart from the tests, their dependencies would be built twice.
+# Most end-to-end tests wait for something most of the time, hence more threads than processors.
+.PHONY: test
+test: tools ## every test: of all crates, and end to end against a real control plane
+	cargo build --workspace --all-targets --locked
+	RUST_TEST_THREADS=8 cargo test --workspace --all-targets --locked --no-fail-fast
+	cargo test --workspace --doc --locked
+
 .PHONY: lint
-lint: ## formatting and lints, as CI runs them
+lint: ## formatting, lints and documentation, as CI checks them
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --locked --quiet
 
-.PHONY: test
-test: ## every test
-	cargo test --workspace --exclude keyferry-e2e --locked
+.PHONY: bench
+bench: tools ## what 1,000 syncs cost beside a plain client's writes; OBJECTS=n for another number
+	cargo build --release --locked --package keyferry --package keyferry-e2e --bins
+	$(TARGET)/release/keyferry-e2e bench $(if $(OBJECTS),--objects=$(OBJECTS))
+
+.PHONY: crds
+crds: ## write crds/generated anew from the Rust types
+	cargo run --locked --quiet --package keyferry-crds --bin crdgen
+
+# The programs that tests and demo start: the control plane (a quarter of an hour the first time) and the backends.
+.PHONY: tools
+tools:
+	@e2e/cluster/build.sh
+	@e2e/backends/install.sh

@@ -1,4 +1,8 @@
-//! `keyferry-e2e`: a control plane to try things on, and the leash of the processes that tests start.
+//! `keyferry-e2e`: the demo, the benchmark, a control plane to try things on, and the leash of the processes that they
+//! start.
+
+mod bench;
+mod demo;
 
 use std::ffi::OsString;
 use std::fs;
@@ -11,15 +15,19 @@ use clap::Parser;
 use keyferry_e2e::harness::{ControlPlane, process};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Starts a real Kubernetes control plane on this machine.
+/// Keyferry on a real Kubernetes control plane on this machine.
 #[derive(Parser)]
 enum Arguments {
+    /// Measure what syncing costs, beside what a plain client needs for the same writes.
+    Bench(bench::Options),
     /// Run a control plane with Keyferry's CRDs until Ctrl-C.
     Cluster {
         /// Write a shell file that sets KUBECONFIG as soon as the control plane is ready.
         #[arg(long)]
         env_file: Option<PathBuf>,
     },
+    /// Show how manifests become Secrets, step by step.
+    Demo(demo::Options),
     /// Become another program that is killed when the process PARENT dies.
     #[command(hide = true)]
     Leash {
@@ -32,7 +40,9 @@ enum Arguments {
 
 fn main() -> Result<()> {
     match Arguments::parse() {
+        Arguments::Bench(options) => bench::run(options),
         Arguments::Cluster { env_file } => cluster(env_file.as_deref()),
+        Arguments::Demo(options) => demo::run(options),
         Arguments::Leash { parent, command } => {
             let (program, arguments) = command.split_first().context("no program was named")?;
             process::leash(parent, program, arguments)

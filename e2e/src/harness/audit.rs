@@ -6,6 +6,8 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -31,10 +33,12 @@ pub struct Request {
     pub resource: String,
     /// Empty for what lives in no namespace, and for lists and watches of all namespaces.
     pub namespace: String,
-    /// Empty for lists, watches and creations.
+    /// Empty for lists and watches.
     pub name: String,
     /// The HTTP status of the answer.
     pub code: u16,
+    /// When it was answered.
+    pub answered: Timestamp,
 }
 
 impl AuditLog {
@@ -49,8 +53,13 @@ impl AuditLog {
 
     /// The requests that were answered since `mark`.
     pub fn since(&self, mark: Mark) -> Result<Vec<Request>> {
-        let events: Vec<Event> = entries_since(&self.path, mark)?;
-        Ok(events.into_iter().filter_map(Event::into_request).collect())
+        Ok(self.read_from(mark)?.0)
+    }
+
+    /// The requests that were answered since `mark`, and where to go on reading.
+    pub fn read_from(&self, mark: Mark) -> Result<(Vec<Request>, Mark)> {
+        let (events, end): (Vec<Event>, _) = entries_from(&self.path, mark)?;
+        Ok((events.into_iter().filter_map(Event::into_request).collect(), end))
     }
 
     /// How many requests of `user` were answered since `mark`, by verb and resource.
@@ -65,24 +74,28 @@ impl AuditLog {
 
 /// The end of a file of JSON lines.
 pub(super) fn mark(path: &Path) -> Result<Mark> {
-    let metadata = path
-        .metadata()
-        .with_context(|| format!("failed to read {}", path.display()))?;
+    let metadata = path.metadata().with_context(|| format!("failed to read {}", path.display()))?;
     Ok(Mark(metadata.len()))
 }
 
 /// The entries of a file of JSON lines behind `mark`, without the one that is still being written.
 pub(super) fn entries_since<T: DeserializeOwned>(path: &Path, mark: Mark) -> Result<Vec<T>> {
+    Ok(entries_from(path, mark)?.0)
+}
+
+/// As [`entries_since`], and where the next entry begins.
+fn entries_from<T: DeserializeOwned>(path: &Path, mark: Mark) -> Result<(Vec<T>, Mark)> {
     let reading = || format!("failed to read {}", path.display());
     let mut file = File::open(path).with_context(reading)?;
     file.seek(SeekFrom::Start(mark.0)).with_context(reading)?;
     let mut content = Vec::new();
     file.read_to_end(&mut content).with_context(reading)?;
-    content
+    let complete = content.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+    let entries = content[..complete]
         .split_inclusive(|byte| *byte == b'\n')
-        .filter(|line| line.ends_with(b"\n"))
         .map(|line| serde_json::from_slice(line).with_context(|| format!("unexpected entry in {}", path.display())))
-        .collect()
+        .collect::<Result<_>>()?;
+    Ok((entries, Mark(mark.0 + u64::try_from(complete)?)))
 }
 
 #[derive(Deserialize)]
@@ -97,6 +110,7 @@ struct Event {
     object_ref: Option<ObjectRef>,
     #[serde(default)]
     response_status: Option<ResponseStatus>,
+    stage_timestamp: MicroTime,
 }
 
 #[derive(Deserialize)]
@@ -122,11 +136,7 @@ struct ResponseStatus {
 impl Event {
     /// `None` for the second of the two entries of a watch, at its end.
     fn into_request(self) -> Option<Request> {
-        let counted = if self.verb == "watch" {
-            "ResponseStarted"
-        } else {
-            "ResponseComplete"
-        };
+        let counted = if self.verb == "watch" { "ResponseStarted" } else { "ResponseComplete" };
         if self.stage != counted {
             return None;
         }
@@ -143,6 +153,7 @@ impl Event {
             namespace: object.namespace,
             name: object.name,
             code: self.response_status.map_or(0, |status| status.code),
+            answered: self.stage_timestamp.0,
         })
     }
 }
@@ -159,19 +170,18 @@ mod tests {
     fn a_subresource_is_told_from_its_resource() {
         let entry = r#"{"stage":"ResponseComplete","verb":"patch","user":{"username":"u"},"requestURI":"/x",
             "objectRef":{"resource":"externalsecrets","subresource":"status","namespace":"n","name":"a"},
-            "responseStatus":{"metadata":{},"code":200}}"#;
+            "responseStatus":{"metadata":{},"code":200},"stageTimestamp":"2026-11-01T10:00:00.250000Z"}"#;
         let request = request(entry).unwrap();
-        assert_eq!(
-            (request.resource.as_str(), request.code),
-            ("externalsecrets/status", 200)
-        );
+        assert_eq!((request.resource.as_str(), request.code), ("externalsecrets/status", 200));
+        assert_eq!(request.answered.to_string(), "2026-11-01T10:00:00.25Z");
     }
 
     #[test]
     fn a_watch_counts_once() {
         let entry = |stage: &str| {
             format!(
-                r#"{{"stage":"{stage}","verb":"watch","user":{{"username":"u"}},"requestURI":"/x","objectRef":{{"resource":"secrets"}}}}"#
+                r#"{{"stage":"{stage}","verb":"watch","user":{{"username":"u"}},"requestURI":"/x",
+                    "objectRef":{{"resource":"secrets"}},"stageTimestamp":"2026-11-01T10:00:00.250000Z"}}"#
             )
         };
         assert!(request(&entry("ResponseStarted")).is_some());
@@ -182,7 +192,7 @@ mod tests {
     fn an_entry_that_is_being_written_waits() {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "1\n2\n3").unwrap();
-        let entries: Vec<u32> = entries_since(file.path(), Mark(2)).unwrap();
-        assert_eq!(entries, [2]);
+        let (entries, end): (Vec<u32>, _) = entries_from(file.path(), Mark(2)).unwrap();
+        assert_eq!((entries, end.0), (vec![2], 4));
     }
 }

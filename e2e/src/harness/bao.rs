@@ -83,9 +83,7 @@ impl Bao {
             let file = dir.file("vault-ca.pem");
             let what = "OpenBao has written its CA";
             let pem = while_running(&mut [&mut process], what, START_DEADLINE, async || {
-                Ok(fs::read_to_string(&file)
-                    .ok()
-                    .filter(|pem| pem.contains("END CERTIFICATE")))
+                Ok(fs::read_to_string(&file).ok().filter(|pem| pem.contains("END CERTIFICATE")))
             })
             .await?;
             Some(pem)
@@ -101,13 +99,7 @@ impl Bao {
             Ok(answer.ok().filter(|answer| answer.status().is_success()))
         })
         .await?;
-        Ok(Self {
-            _process: process,
-            http,
-            url,
-            ca_pem,
-            dir,
-        })
+        Ok(Self { _process: process, http, url, ca_pem, dir })
     }
 
     /// The base URL.
@@ -167,15 +159,9 @@ impl Bao {
         if let Some(body) = body {
             request = request.json(body);
         }
-        let answer = request
-            .send()
-            .await
-            .with_context(|| format!("failed to ask OpenBao: {method} {path}"))?;
+        let answer = request.send().await.with_context(|| format!("failed to ask OpenBao: {method} {path}"))?;
         let status = answer.status();
-        let text = answer
-            .text()
-            .await
-            .with_context(|| format!("failed to read the answer: {method} {path}"))?;
+        let text = answer.text().await.with_context(|| format!("failed to read the answer: {method} {path}"))?;
         if status == StatusCode::NOT_FOUND && method == Method::GET {
             return Ok(None);
         }
@@ -207,10 +193,7 @@ struct AuditedRequest {
 /// Audit devices can be declared in the configuration only.
 fn config(dir: &RunDir) -> String {
     let path = dir.file("audit.log");
-    format!(
-        "audit \"file\" \"calls\" {{\n  options {{\n    file_path = \"{}\"\n  }}\n}}\n",
-        path.display()
-    )
+    format!("audit \"file\" \"calls\" {{\n  options {{\n    file_path = \"{}\"\n  }}\n}}\n", path.display())
 }
 
 fn client(ca_pem: Option<&str>) -> Result<reqwest::Client> {

@@ -23,15 +23,13 @@ subjects: [{ kind: ServiceAccount, name: bao-token-reviewer, namespace: default 
 impl Bao {
     /// Writes a policy; for example `path "secret/data/*" { capabilities = ["read"] }`.
     pub async fn policy(&self, name: &str, rules: &str) -> Result<()> {
-        self.write(&format!("sys/policies/acl/{name}"), &json!({ "policy": rules }))
-            .await?;
+        self.write(&format!("sys/policies/acl/{name}"), &json!({ "policy": rules })).await?;
         Ok(())
     }
 
     /// Makes an auth mount of a kind such as `approle`, `userpass`, `kubernetes` or `jwt`.
     pub async fn enable_auth(&self, path: &str, kind: &str) -> Result<()> {
-        self.write(&format!("sys/auth/{path}"), &json!({ "type": kind }))
-            .await?;
+        self.write(&format!("sys/auth/{path}"), &json!({ "type": kind })).await?;
         Ok(())
     }
 
@@ -45,17 +43,10 @@ impl Bao {
     /// Makes a role of an AppRole mount and returns its role id and a secret id. Tokens are valid for `ttl`.
     pub async fn app_role(&self, mount: &str, role: &str, policies: &[&str], ttl: &str) -> Result<(String, String)> {
         let path = format!("auth/{mount}/role/{role}");
-        self.write(&path, &json!({ "token_policies": policies, "token_ttl": ttl }))
-            .await?;
-        let role_id = self
-            .read(&format!("{path}/role-id"))
-            .await?
-            .context("the role has no id")?;
+        self.write(&path, &json!({ "token_policies": policies, "token_ttl": ttl })).await?;
+        let role_id = self.read(&format!("{path}/role-id")).await?.context("the role has no id")?;
         let secret_id = self.write(&format!("{path}/secret-id"), &json!({})).await?;
-        Ok((
-            text(&role_id["data"]["role_id"])?,
-            text(&secret_id["data"]["secret_id"])?,
-        ))
+        Ok((text(&role_id["data"]["role_id"])?, text(&secret_id["data"]["secret_id"])?))
     }
 
     /// Makes a user of a userpass mount.
@@ -130,8 +121,5 @@ impl Bao {
 }
 
 fn text(value: &Value) -> Result<String> {
-    value
-        .as_str()
-        .map(str::to_owned)
-        .context("OpenBao's answer lacks an expected field")
+    value.as_str().map(str::to_owned).context("OpenBao's answer lacks an expected field")
 }

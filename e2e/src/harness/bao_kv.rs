@@ -22,11 +22,7 @@ impl Bao {
 
     /// An existing KV mount.
     pub fn kv(&self, path: &str, version: KvVersion) -> Kv<'_> {
-        Kv {
-            bao: self,
-            mount: path.to_owned(),
-            version,
-        }
+        Kv { bao: self, mount: path.to_owned(), version }
     }
 }
 

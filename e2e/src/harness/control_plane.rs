@@ -68,12 +68,12 @@ impl ControlPlane {
         let dir = RunDir::create("cluster")?;
         let pki = Pki::generate(&dir)?;
         let etcd_url = format!("http://127.0.0.1:{}", free_port()?);
-        let mut etcd = start_etcd(&dir, &etcd_url)?;
+        let mut etcd = start_etcd(&dir, &etcd_url).await?;
         let apiserver_program = ApiServer::new(&dir, &pki, &etcd_url)?;
         let mut apiserver = apiserver_program.start()?;
 
         let kubeconfig_of = |file: &str, identity| {
-            let text = kubeconfig(&apiserver_program.url, &pki.ca, &Credentials::Certificate(identity));
+            let text = kubeconfig(&apiserver_program.url, &pki.ca, "default", &Credentials::Certificate(identity));
             dir.write(file, &text)
         };
         let admin_kubeconfig = kubeconfig_of("admin.kubeconfig", &pki.admin)?;
@@ -168,12 +168,11 @@ impl ControlPlane {
         Ok(answer.status.context("the TokenRequest has no status")?.token)
     }
 
-    /// A kubeconfig with the rights of an existing ServiceAccount.
+    /// A kubeconfig with the rights and the namespace of an existing ServiceAccount.
     pub async fn kubeconfig_for(&self, namespace: &str, service_account: &str) -> Result<PathBuf> {
         let token = self.token_for(namespace, service_account, &[]).await?;
-        let text = kubeconfig(self.url(), &self.pki.ca, &Credentials::Token(&token));
-        self.dir
-            .write(&format!("{namespace}-{service_account}.kubeconfig"), &text)
+        let text = kubeconfig(self.url(), &self.pki.ca, namespace, &Credentials::Token(&token));
+        self.dir.write(&format!("{namespace}-{service_account}.kubeconfig"), &text)
     }
 
     /// Stops the API server, as an upgrade does. For a test with a control plane of its own.
@@ -254,7 +253,9 @@ impl ApiServer {
     }
 }
 
-fn start_etcd(dir: &RunDir, url: &str) -> Result<Process> {
+/// Starts etcd and waits for it: it may take long to create its files while a build keeps the disk busy, and the API
+/// server gives up after 20 s.
+async fn start_etcd(dir: &RunDir, url: &str) -> Result<Process> {
     let arguments = [
         format!("--data-dir={}", dir.file("etcd").display()),
         format!("--listen-client-urls={url}"),
@@ -265,7 +266,14 @@ fn start_etcd(dir: &RunDir, url: &str) -> Result<Process> {
         "--unsafe-no-fsync".to_owned(),
         "--log-level=warn".to_owned(),
     ];
-    Process::start(&tool("etcd")?, arguments, [], dir.file("etcd.log"))
+    let mut etcd = Process::start(&tool("etcd")?, arguments, [], dir.file("etcd.log"))?;
+    let http = reqwest::Client::builder().no_proxy().build()?;
+    while_running(&mut [&mut etcd], "etcd is ready", START_DEADLINE, async || {
+        let answer = http.get(format!("{url}/readyz")).send().await;
+        Ok(answer.ok().filter(|answer| answer.status().is_success()))
+    })
+    .await?;
+    Ok(etcd)
 }
 
 fn start_controller_manager(dir: &RunDir, pki: &Pki, kubeconfig: &Path) -> Result<Process> {
@@ -279,12 +287,7 @@ fn start_controller_manager(dir: &RunDir, pki: &Pki, kubeconfig: &Path) -> Resul
         "--kube-api-qps=200".to_owned(),
         "--kube-api-burst=400".to_owned(),
     ];
-    Process::start(
-        &tool("kube-controller-manager")?,
-        arguments,
-        [],
-        dir.file("kube-controller-manager.log"),
-    )
+    Process::start(&tool("kube-controller-manager")?, arguments, [], dir.file("kube-controller-manager.log"))
 }
 
 /// Waits until the API server says that it is ready.

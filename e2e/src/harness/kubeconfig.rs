@@ -14,8 +14,8 @@ pub(super) enum Credentials<'a> {
     Token(&'a str),
 }
 
-/// The text of a kubeconfig file for one user.
-pub(super) fn kubeconfig(url: &str, ca: &Path, credentials: &Credentials<'_>) -> String {
+/// The text of a kubeconfig file for one user who is at home in `namespace`.
+pub(super) fn kubeconfig(url: &str, ca: &Path, namespace: &str, credentials: &Credentials<'_>) -> String {
     let user = match credentials {
         Credentials::Certificate(identity) => json!({
             "client-certificate": identity.certificate,
@@ -28,7 +28,7 @@ pub(super) fn kubeconfig(url: &str, ca: &Path, credentials: &Credentials<'_>) ->
         "kind": "Config",
         "clusters": [{ "name": "e2e", "cluster": { "server": url, "certificate-authority": ca } }],
         "users": [{ "name": "e2e", "user": user }],
-        "contexts": [{ "name": "e2e", "context": { "cluster": "e2e", "user": "e2e" } }],
+        "contexts": [{ "name": "e2e", "context": { "cluster": "e2e", "user": "e2e", "namespace": namespace } }],
         "current-context": "e2e",
     });
     format!("{text:#}\n")

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 
 /// The root of the repository.
-pub(super) fn repository() -> PathBuf {
+pub fn repository() -> PathBuf {
     let crate_dir = Path::new(env!("CARGO_MANIFEST_DIR"));
     crate_dir.parent().unwrap_or(crate_dir).to_path_buf()
 }
@@ -37,10 +37,6 @@ pub fn built_binary(name: &str) -> Result<PathBuf> {
         .find(|dir| !dir.ends_with("deps") && !dir.ends_with("examples"))
         .context("the running program has no directory")?;
     let path = profile_dir.join(name);
-    ensure!(
-        path.exists(),
-        "{} does not exist: run cargo build --bin {name}",
-        path.display()
-    );
+    ensure!(path.exists(), "{} does not exist: run cargo build --bin {name}", path.display());
     Ok(path)
 }

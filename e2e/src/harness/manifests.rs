@@ -48,13 +48,20 @@ pub async fn install_crds(client: &Client) -> Result<()> {
 
     for file in files {
         let text = fs::read_to_string(&file).with_context(|| format!("failed to read {}", file.display()))?;
-        for applied in apply_yaml(client, "default", &text)
-            .await
-            .with_context(|| format!("failed to apply {}", file.display()))?
+        for applied in
+            apply_yaml(client, "default", &text).await.with_context(|| format!("failed to apply {}", file.display()))?
         {
             await_established(client, &applied.name_any()).await?;
         }
     }
+    Ok(())
+}
+
+/// Applies `deploy/rbac.yaml`: what the operator may do.
+pub async fn install_rbac(client: &Client) -> Result<()> {
+    let file = layout::repository().join("deploy/rbac.yaml");
+    let text = fs::read_to_string(&file).with_context(|| format!("failed to read {}", file.display()))?;
+    apply_yaml(client, "default", &text).await.with_context(|| format!("failed to apply {}", file.display()))?;
     Ok(())
 }
 
@@ -84,15 +91,10 @@ async fn await_established(client: &Client, name: &str) -> Result<()> {
         .await?
         .with_context(|| format!("{name} is gone"))?;
     for version in crd.spec.versions.iter().filter(|version| version.served) {
-        let types = TypeMeta {
-            api_version: format!("{}/{}", crd.spec.group, version.name),
-            kind: crd.spec.names.kind.clone(),
-        };
+        let types =
+            TypeMeta { api_version: format!("{}/{}", crd.spec.group, version.name), kind: crd.spec.names.kind.clone() };
         let what = format!("{} {} is served", types.api_version, types.kind);
-        wait::eventually(&what, wait::DEADLINE, async || {
-            Ok(resource_of(client, &types).await.ok())
-        })
-        .await?;
+        wait::eventually(&what, wait::DEADLINE, async || Ok(resource_of(client, &types).await.ok())).await?;
     }
     Ok(())
 }

@@ -19,10 +19,7 @@ impl Metrics {
     /// The sum of all series of this name that carry all `labels`; `None` if there is none. Histograms have the names
     /// `<name>_count` and `<name>_sum`.
     pub fn sum(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
-        self.text
-            .lines()
-            .filter_map(|line| value(line, name, labels))
-            .reduce(|sum, value| sum + value)
+        self.text.lines().filter_map(|line| value(line, name, labels)).reduce(|sum, value| sum + value)
     }
 }
 
@@ -35,11 +32,7 @@ fn value(line: &str, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
     };
     let series = format!(",{series},");
     let carries = |(label, value): &(&str, &str)| series.contains(&format!(",{label}=\"{value}\","));
-    labels
-        .iter()
-        .all(carries)
-        .then(|| number.split(' ').next()?.parse().ok())
-        .flatten()
+    labels.iter().all(carries).then(|| number.split(' ').next()?.parse().ok()).flatten()
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! Bao          ── OpenBao in memory                                 one per test binary: Bao::shared()
 //! Namespace    ── where one test lives: apply, wait, look
 //! Operator     ── `keyferry run` as a process, watched from outside
+//! Relay        ── stands between the two and fails on demand
 //! ```
 //!
 //! Every process dies with the one that started it, however that ends ([`process`]). Their files live below
@@ -26,6 +27,7 @@ mod operator;
 mod pki;
 mod ports;
 pub mod process;
+mod relay;
 pub mod run_dir;
 mod usage;
 pub mod wait;
@@ -34,10 +36,11 @@ pub use audit::{AuditLog, Mark, Request};
 pub use bao::{Bao, Call};
 pub use bao_kv::{Kv, KvVersion};
 pub use control_plane::ControlPlane;
-pub use layout::{built_binary, tool};
-pub use manifests::{apply_yaml, install_crds, resource_of};
+pub use layout::{built_binary, repository, tool};
+pub use manifests::{apply_yaml, install_crds, install_rbac, resource_of};
 pub use metrics::Metrics;
-pub use namespace::Namespace;
+pub use namespace::{Namespace, condition};
 pub use operator::{Operator, OperatorSpec};
 pub use ports::free_port;
+pub use relay::{Fault, Relay};
 pub use usage::Usage;

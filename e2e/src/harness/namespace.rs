@@ -27,21 +27,14 @@ impl Namespace {
     pub async fn create(cluster: &ControlPlane, prefix: &str) -> Result<Self> {
         let client = cluster.client()?;
         let namespace = KubeNamespace {
-            metadata: ObjectMeta {
-                generate_name: Some(format!("{prefix}-")),
-                ..ObjectMeta::default()
-            },
+            metadata: ObjectMeta { generate_name: Some(format!("{prefix}-")), ..ObjectMeta::default() },
             ..KubeNamespace::default()
         };
         let created = Api::<KubeNamespace>::all(client.clone())
             .create(&PostParams::default(), &namespace)
             .await
             .with_context(|| format!("failed to create a namespace {prefix}-"))?;
-        Ok(Self {
-            name: created.name_any(),
-            client,
-            kubeconfig: cluster.client_config(),
-        })
+        Ok(Self { name: created.name_any(), client, kubeconfig: cluster.client_config() })
     }
 
     /// The name.
@@ -61,10 +54,7 @@ impl Namespace {
 
     /// The objects of one of Keyferry's kinds in this namespace, or in the cluster where the kind lives there.
     pub async fn objects(&self, kind: &str) -> Result<Api<DynamicObject>> {
-        let types = TypeMeta {
-            api_version: API_VERSION.to_owned(),
-            kind: kind.to_owned(),
-        };
+        let types = TypeMeta { api_version: API_VERSION.to_owned(), kind: kind.to_owned() };
         let (resource, scope) = resource_of(&self.client, &types).await?;
         Ok(match scope {
             kube::discovery::Scope::Cluster => Api::all_with(self.client.clone(), &resource),
@@ -83,10 +73,7 @@ impl Namespace {
     /// At the deadline; the message shows the Secret and the status of every ExternalSecret.
     pub async fn wait_for_secret(&self, name: &str, met: impl Fn(&Secret) -> bool) -> Result<Secret> {
         let what = format!("Secret {name} is as expected");
-        let found = wait::until(&self.secrets(), name, &what, wait::DEADLINE, |secret| {
-            secret.is_some_and(&met)
-        })
-        .await;
+        let found = wait::until(&self.secrets(), name, &what, wait::DEADLINE, |secret| secret.is_some_and(&met)).await;
         match found {
             Ok(secret) => secret.with_context(|| format!("Secret {name} is gone")),
             Err(error) => bail!("{error:#}\n{}", self.external_secrets().await),
@@ -100,17 +87,19 @@ impl Namespace {
         Ok(())
     }
 
-    /// Waits until the condition `Ready` of one of Keyferry's objects has this status (`True` or `False`) and a message
-    /// that contains `message`.
-    pub async fn wait_for_ready(&self, kind: &str, name: &str, status: &str, message: &str) -> Result<DynamicObject> {
-        let what = format!("{kind} {name} has Ready={status} with {message:?}");
+    /// Waits until the condition `Ready` of one of Keyferry's objects has this status (`True` or `False`), tells of the
+    /// manifest as it is now, and has a message with all `parts`.
+    pub async fn wait_for_ready(&self, kind: &str, name: &str, status: &str, parts: &[&str]) -> Result<DynamicObject> {
+        let what = format!("{kind} {name} has Ready={status} with {parts:?}");
         let api = self.objects(kind).await?;
         wait::until(&api, name, &what, wait::DEADLINE, |object| {
-            object
-                .and_then(|object| condition(object, "Ready"))
-                .is_some_and(|ready| {
-                    ready["status"] == status && ready["message"].as_str().unwrap_or_default().contains(message)
-                })
+            let generation = object.and_then(|object| object.metadata.generation);
+            object.and_then(|object| condition(object, "Ready")).is_some_and(|ready| {
+                let message = ready["message"].as_str().unwrap_or_default();
+                ready["status"] == status
+                    && ready["observedGeneration"].as_i64() == generation
+                    && parts.iter().all(|part| message.contains(part))
+            })
         })
         .await?
         .with_context(|| format!("{kind} {name} is gone"))
@@ -118,19 +107,10 @@ impl Namespace {
 
     /// What the ExternalSecrets say, for the message of a failure.
     async fn external_secrets(&self) -> String {
-        let list = async {
-            anyhow::Ok(
-                self.objects("ExternalSecret")
-                    .await?
-                    .list(&ListParams::default())
-                    .await?,
-            )
-        };
+        let list = async { anyhow::Ok(self.objects("ExternalSecret").await?.list(&ListParams::default()).await?) };
         match list.await {
             Ok(list) => {
-                let states = list
-                    .iter()
-                    .map(|object| format!("{} {:#}", object.name_any(), object.data["status"]));
+                let states = list.iter().map(|object| format!("{} {:#}", object.name_any(), object.data["status"]));
                 format!("ExternalSecrets: {}", states.collect::<Vec<_>>().join("\n"))
             }
             Err(error) => format!("failed to list ExternalSecrets: {error:#}"),
@@ -154,7 +134,7 @@ impl Drop for Namespace {
 }
 
 /// A condition of an object, as JSON.
-fn condition<'a>(object: &'a DynamicObject, kind: &str) -> Option<&'a serde_json::Value> {
+pub fn condition<'a>(object: &'a DynamicObject, kind: &str) -> Option<&'a serde_json::Value> {
     let conditions = object.data.get("status")?.get("conditions")?.as_array()?;
     conditions.iter().find(|condition| condition["type"] == kind)
 }

@@ -31,10 +31,7 @@ impl OperatorSpec {
     /// `keyferry run` with the rights that the kubeconfig file gives.
     pub fn new(kubeconfig: &Path) -> Self {
         let kubeconfig = kubeconfig.to_string_lossy().into_owned();
-        Self {
-            arguments: vec!["run".to_owned()],
-            environment: vec![("KUBECONFIG".to_owned(), kubeconfig)],
-        }
+        Self { arguments: vec!["run".to_owned()], environment: vec![("KUBECONFIG".to_owned(), kubeconfig)] }
     }
 
     /// Lets it care for one namespace only, so that operators of parallel tests do not meet.
@@ -72,14 +69,7 @@ impl OperatorSpec {
             .argument(format!("--metrics-addr=127.0.0.1:{metrics_port}"))
             .argument(format!("--live-addr=127.0.0.1:{live_port}"));
         let process = start(&spec, dir.file("keyferry.log"))?;
-        Ok(Operator {
-            process,
-            spec,
-            metrics_port,
-            live_port,
-            ended_well: false,
-            _dir: dir,
-        })
+        Ok(Operator { process, spec, metrics_port, live_port, ended_well: false, _dir: dir })
     }
 }
 
@@ -159,10 +149,7 @@ impl Operator {
 }
 
 impl Drop for Operator {
-    #[expect(
-        clippy::print_stderr,
-        reason = "the test harness captures it and shows it with a failure"
-    )]
+    #[expect(clippy::print_stderr, reason = "the test harness captures it and shows it with a failure")]
     fn drop(&mut self) {
         if !self.ended_well {
             eprintln!("{}", self.process.log_tail());
@@ -171,20 +158,12 @@ impl Drop for Operator {
 }
 
 fn start(spec: &OperatorSpec, log: PathBuf) -> Result<Process> {
-    Process::start(
-        &built_binary("keyferry")?,
-        &spec.arguments,
-        spec.environment.clone(),
-        log,
-    )
+    Process::start(&built_binary("keyferry")?, &spec.arguments, spec.environment.clone(), log)
 }
 
 async fn get(port: u16, path: &str) -> Result<String> {
     let url = format!("http://127.0.0.1:{port}{path}");
-    let client = reqwest::Client::builder()
-        .no_proxy()
-        .timeout(Duration::from_secs(5))
-        .build()?;
+    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build()?;
     let answer = client.get(&url).send().await?.error_for_status()?;
     answer.text().await.with_context(|| format!("failed to read {url}"))
 }

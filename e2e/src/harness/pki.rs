@@ -11,13 +11,8 @@ use rcgen::{
 use super::run_dir::RunDir;
 
 /// Names under which clients reach the API server.
-const SERVER_NAMES: [&str; 5] = [
-    "127.0.0.1",
-    "localhost",
-    "kubernetes",
-    "kubernetes.default.svc",
-    "kubernetes.default.svc.cluster.local",
-];
+const SERVER_NAMES: [&str; 5] =
+    ["127.0.0.1", "localhost", "kubernetes", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"];
 
 /// A certificate and its private key.
 #[derive(Clone, Debug)]
@@ -79,9 +74,7 @@ fn issue(dir: &RunDir, issuer: &Issuer<'_, KeyPair>, name: &str, purpose: Purpos
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     match purpose {
         Purpose::Administration => {
-            params
-                .distinguished_name
-                .push(DnType::OrganizationName, "system:masters");
+            params.distinguished_name.push(DnType::OrganizationName, "system:masters");
             params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         }
         Purpose::Server => {
@@ -91,9 +84,7 @@ fn issue(dir: &RunDir, issuer: &Issuer<'_, KeyPair>, name: &str, purpose: Purpos
         }
     }
     let key = KeyPair::generate()?;
-    let certificate = params
-        .signed_by(&key, issuer)
-        .with_context(|| format!("failed to sign {name}"))?;
+    let certificate = params.signed_by(&key, issuer).with_context(|| format!("failed to sign {name}"))?;
     let file = name.replace(':', "-");
     Ok(Identity {
         certificate: dir.write(&format!("{file}.crt"), &certificate.pem())?,

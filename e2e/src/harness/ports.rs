@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
 use std::process;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
-use anyhow::{Context, Result};
+use anyhow::{Result, bail};
 
 /// What this process has handed out, as a port is free until its server listens.
 static TAKEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
@@ -14,22 +14,25 @@ static TAKEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
 /// The lowest port to choose.
 const FIRST: u16 = 10_000;
 
-/// A port of 127.0.0.1 on which nobody listens and which this process has not handed out before.
+/// An even port of 127.0.0.1 on which nobody listens and which this process has not handed out before. The odd one above
+/// it is never handed out: OpenBao listens on it unasked.
 ///
 /// It lies below the range from which the kernel takes ports for outgoing connections: a client that retries a server
 /// which is down could otherwise occupy the server's own port.
 pub fn free_port() -> Result<u16> {
-    let end = first_outgoing_port();
-    let count = end.saturating_sub(FIRST).max(1);
+    let pairs = first_outgoing_port().saturating_sub(FIRST) / 2;
     // Processes that run side by side start at different places.
-    let start = u16::try_from(process::id() * 97 % u32::from(count))?;
-    let mut taken = TAKEN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let port = (0..count)
-        .map(|step| FIRST + (start.wrapping_add(step)) % count)
-        .find(|port| !taken.contains(port) && TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok())
-        .context("no port of 127.0.0.1 is free")?;
-    taken.insert(port);
-    Ok(port)
+    let start = process::id().wrapping_mul(97);
+    let mut taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
+    for step in 0..u32::from(pairs) {
+        let pair = u16::try_from(start.wrapping_add(step) % u32::from(pairs))?;
+        let port = FIRST + 2 * pair;
+        if !taken.contains(&port) && TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            taken.insert(port);
+            return Ok(port);
+        }
+    }
+    bail!("no port of 127.0.0.1 is free")
 }
 
 /// The kernel's setting, or Linux's default.
@@ -37,7 +40,7 @@ fn first_outgoing_port() -> u16 {
     fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range")
         .ok()
         .and_then(|range| range.split_whitespace().next()?.parse().ok())
-        .filter(|first| *first > FIRST)
+        .filter(|first| *first > FIRST + 1_000)
         .unwrap_or(32_768)
 }
 

@@ -25,14 +25,7 @@ use super::layout;
 const TAIL_LINES: usize = 200;
 
 /// Every server speaks to 127.0.0.1 only; a proxy of the machine must not come between.
-const PROXY_VARIABLES: [&str; 6] = [
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
-    "ALL_PROXY",
-    "http_proxy",
-    "https_proxy",
-    "all_proxy",
-];
+const PROXY_VARIABLES: [&str; 6] = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"];
 
 /// A running program whose output goes to a file. Dropping it kills it.
 #[derive(Debug)]
@@ -113,11 +106,7 @@ impl Process {
             }
             if asked.elapsed() > grace {
                 self.kill()?;
-                bail!(
-                    "{} did not end within {grace:?} of SIGTERM\n{}",
-                    self.name,
-                    self.log_tail()
-                );
+                bail!("{} did not end within {grace:?} of SIGTERM\n{}", self.name, self.log_tail());
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
@@ -125,12 +114,8 @@ impl Process {
 
     /// Sends SIGKILL and waits for the end.
     pub fn kill(&mut self) -> Result<()> {
-        self.child
-            .kill()
-            .with_context(|| format!("failed to kill {}", self.name))?;
-        self.child
-            .wait()
-            .with_context(|| format!("failed to wait for {}", self.name))?;
+        self.child.kill().with_context(|| format!("failed to kill {}", self.name))?;
+        self.child.wait().with_context(|| format!("failed to wait for {}", self.name))?;
         Ok(())
     }
 
@@ -176,14 +161,8 @@ fn spawn(command: Command) -> Result<Child> {
 
     let (reply, answer) = mpsc::channel();
     let orders = SPAWNER.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    orders
-        .send((command, reply))
-        .ok()
-        .context("the thread that starts processes is gone")?;
-    answer
-        .recv()
-        .context("the thread that starts processes is gone")?
-        .context("failed to spawn")
+    orders.send((command, reply)).ok().context("the thread that starts processes is gone")?;
+    answer.recv().context("the thread that starts processes is gone")?.context("failed to spawn")
 }
 
 fn duplicate(file: &File) -> Result<File> {

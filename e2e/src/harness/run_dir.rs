@@ -39,10 +39,7 @@ impl RunDir {
             .keep();
         let in_use = File::create(dir.join(LOCK)).context("failed to create a lock file")?;
         in_use.lock().context("failed to lock a run directory")?;
-        Ok(Self {
-            path: dir,
-            _in_use: in_use,
-        })
+        Ok(Self { path: dir, _in_use: in_use })
     }
 
     /// The directory.
@@ -104,11 +101,7 @@ mod tests {
     fn a_directory_whose_holder_is_gone_is_removed() {
         let first = RunDir::create("test").unwrap();
         let root = first.path().parent().unwrap();
-        let abandoned = tempfile::Builder::new()
-            .prefix("test-")
-            .tempdir_in(root)
-            .unwrap()
-            .keep();
+        let abandoned = tempfile::Builder::new().prefix("test-").tempdir_in(root).unwrap().keep();
         File::create(abandoned.join(LOCK)).unwrap();
         let _next = RunDir::create("test").unwrap();
         assert!(!abandoned.exists());

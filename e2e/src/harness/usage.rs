@@ -44,12 +44,7 @@ impl Usage {
 /// Fields 14 and 15 of `stat`, counted behind the program's name, which may contain anything.
 fn cpu_time(stat: &str) -> Option<Duration> {
     let (_, fields) = stat.rsplit_once(')')?;
-    let ticks: Vec<u32> = fields
-        .split_whitespace()
-        .skip(11)
-        .take(2)
-        .filter_map(|field| field.parse().ok())
-        .collect();
+    let ticks: Vec<u32> = fields.split_whitespace().skip(11).take(2).filter_map(|field| field.parse().ok()).collect();
     let [user, system] = ticks[..] else { return None };
     Some(TICK * (user + system))
 }

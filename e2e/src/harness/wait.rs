@@ -46,10 +46,9 @@ where
     .await;
     match (found, last) {
         (Ok(Some(object)), _) => Ok(object),
-        (_, Ok(object)) => Err(anyhow!(
-            "{what}: not so within {within:?}; {name} was last seen as {}",
-            show(object.as_ref())
-        )),
+        (_, Ok(object)) => {
+            Err(anyhow!("{what}: not so within {within:?}; {name} was last seen as {}", show(object.as_ref())))
+        }
         (_, Err(error)) => {
             Err(error).with_context(|| format!("{what}: not so within {within:?}; {name} could not be watched"))
         }

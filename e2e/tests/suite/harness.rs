@@ -31,10 +31,7 @@ subjects: [{ kind: ServiceAccount, name: reader }]
 
 fn secret(name: &str) -> Secret {
     Secret {
-        metadata: ObjectMeta {
-            name: Some(name.to_owned()),
-            ..ObjectMeta::default()
-        },
+        metadata: ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() },
         string_data: Some([("key".to_owned(), "value".to_owned())].into()),
         ..Secret::default()
     }
@@ -60,12 +57,8 @@ async fn a_service_account_has_its_own_rights() -> Result<()> {
     let expected = [("delete", "secrets"), ("get", "secrets")];
     wait::eventually("both requests are in the audit log", wait::DEADLINE, async || {
         let counts = cluster.audit_log().counts_since(mark, &user)?;
-        let seen = counts
-            .iter()
-            .map(|((verb, resource), count)| (verb.as_str(), resource.as_str(), *count));
-        Ok(seen
-            .eq(expected.map(|(verb, resource)| (verb, resource, 1)))
-            .then_some(()))
+        let seen = counts.iter().map(|((verb, resource), count)| (verb.as_str(), resource.as_str(), *count));
+        Ok(seen.eq(expected.map(|(verb, resource)| (verb, resource, 1))).then_some(()))
     })
     .await
 }
@@ -76,19 +69,14 @@ async fn a_secret_goes_with_its_owner() -> Result<()> {
     let namespace = Namespace::create(cluster, "owner").await?;
     let owners: Api<ConfigMap> = Api::namespaced(namespace.client().clone(), namespace.name());
     let owner = ConfigMap {
-        metadata: ObjectMeta {
-            name: Some("owner".to_owned()),
-            ..ObjectMeta::default()
-        },
+        metadata: ObjectMeta { name: Some("owner".to_owned()), ..ObjectMeta::default() },
         ..ConfigMap::default()
     };
     let owner = owners.create(&PostParams::default(), &owner).await?;
     let mut owned = secret("owned");
     owned.metadata.owner_references = owner.owner_ref(&()).map(|reference| vec![reference]);
     namespace.secrets().create(&PostParams::default(), &owned).await?;
-    namespace
-        .wait_for_secret("owned", |secret| secret.data.is_some())
-        .await?;
+    namespace.wait_for_secret("owned", |secret| secret.data.is_some()).await?;
 
     owners.delete(&owner.name_any(), &DeleteParams::background()).await?;
 
@@ -100,20 +88,10 @@ async fn an_expectation_that_is_not_met_shows_what_was_there() -> Result<()> {
     let namespace = Namespace::create(ControlPlane::shared().await?, "deadline").await?;
     namespace.secrets().create(&PostParams::default(), &secret("a")).await?;
 
-    let never = wait::until(
-        &namespace.secrets(),
-        "a",
-        "it changes",
-        Duration::from_millis(200),
-        |_| false,
-    )
-    .await;
+    let never = wait::until(&namespace.secrets(), "a", "it changes", Duration::from_millis(200), |_| false).await;
 
     let message = format!("{:#}", never.expect_err("the condition never holds"));
-    assert!(
-        message.contains("it changes") && message.contains("\"name\": \"a\""),
-        "{message}"
-    );
+    assert!(message.contains("it changes") && message.contains("\"name\": \"a\""), "{message}");
     Ok(())
 }
 
@@ -125,10 +103,7 @@ async fn the_data_survives_a_restart_of_the_api_server() -> Result<()> {
     namespace.secrets().create(&PostParams::default(), &secret("a")).await?;
 
     cluster.stop_apiserver().await?;
-    assert!(
-        namespace.secrets().get("a").await.is_err(),
-        "the API server answers although it is stopped"
-    );
+    assert!(namespace.secrets().get("a").await.is_err(), "the API server answers although it is stopped");
     cluster.start_apiserver().await?;
 
     namespace.secrets().get("a").await?;
@@ -159,39 +134,21 @@ async fn openbao_knows_the_service_accounts_of_the_cluster() -> Result<()> {
     let namespace = Namespace::create(cluster, "login").await?;
     namespace.apply(READER).await?;
     let account = (namespace.name(), "reader");
-    bao.policy("harness-reader", "path \"secret/data/*\" { capabilities = [\"read\"] }")
-        .await?;
+    bao.policy("harness-reader", "path \"secret/data/*\" { capabilities = [\"read\"] }").await?;
     bao.enable_auth("harness-kubernetes", "kubernetes").await?;
     bao.review_tokens("harness-kubernetes", cluster).await?;
-    bao.kubernetes_role(
-        "harness-kubernetes",
-        "reader",
-        account,
-        Some("bao"),
-        &["harness-reader"],
-    )
-    .await?;
+    bao.kubernetes_role("harness-kubernetes", "reader", account, Some("bao"), &["harness-reader"]).await?;
     bao.enable_auth("harness-jwt", "jwt").await?;
     bao.trust_issuer("harness-jwt", cluster).await?;
-    bao.jwt_role("harness-jwt", "reader", account, "bao", &["harness-reader"])
-        .await?;
+    bao.jwt_role("harness-jwt", "reader", account, "bao", &["harness-reader"]).await?;
 
     let right = cluster.token_for(account.0, account.1, &["bao"]).await?;
     let wrong = cluster.token_for(account.0, account.1, &["somebody-else"]).await?;
     for mount in ["harness-kubernetes", "harness-jwt"] {
         let path = format!("auth/{mount}/login");
         let login = bao.write(&path, &json!({ "role": "reader", "jwt": right })).await?;
-        assert_eq!(
-            login["auth"]["policies"],
-            json!(["default", "harness-reader"]),
-            "{mount}"
-        );
-        assert!(
-            bao.write(&path, &json!({ "role": "reader", "jwt": wrong }))
-                .await
-                .is_err(),
-            "{mount}"
-        );
+        assert_eq!(login["auth"]["policies"], json!(["default", "harness-reader"]), "{mount}");
+        assert!(bao.write(&path, &json!({ "role": "reader", "jwt": wrong })).await.is_err(), "{mount}");
     }
     Ok(())
 }
@@ -199,8 +156,7 @@ async fn openbao_knows_the_service_accounts_of_the_cluster() -> Result<()> {
 #[tokio::test]
 async fn openbao_has_app_roles_users_and_tokens() -> Result<()> {
     let bao = Bao::shared().await?;
-    bao.policy("harness-login", "path \"secret/data/*\" { capabilities = [\"read\"] }")
-        .await?;
+    bao.policy("harness-login", "path \"secret/data/*\" { capabilities = [\"read\"] }").await?;
     bao.enable_auth("harness-approle", "approle").await?;
     bao.enable_auth("harness-userpass", "userpass").await?;
     let (role_id, secret_id) = bao.app_role("harness-approle", "app", &["harness-login"], "1h").await?;
@@ -208,9 +164,7 @@ async fn openbao_has_app_roles_users_and_tokens() -> Result<()> {
 
     let body = json!({ "role_id": role_id, "secret_id": secret_id });
     let by_role = bao.write("auth/harness-approle/login", &body).await?;
-    let by_password = bao
-        .write("auth/harness-userpass/login/ann", &json!({ "password": "pass" }))
-        .await?;
+    let by_password = bao.write("auth/harness-userpass/login/ann", &json!({ "password": "pass" })).await?;
 
     assert!(is_login(&by_role) && is_login(&by_password));
     assert!(!bao.token(&["harness-login"], "1h").await?.is_empty());
@@ -267,14 +221,8 @@ async fn a_program_that_ends_shows_its_log() -> Result<()> {
     let dir = RunDir::create("ended")?;
     let shell = std::path::Path::new("/bin/sh");
     let mut process = Process::start(shell, ["-c", "echo out of cheese; exit 3"], [], dir.file("log"))?;
-    let never = wait::while_running(&mut [&mut process], "it answers", wait::DEADLINE, async || {
-        Ok(None::<()>)
-    })
-    .await;
+    let never = wait::while_running(&mut [&mut process], "it answers", wait::DEADLINE, async || Ok(None::<()>)).await;
     let message = never.expect_err("a shell answers nothing").to_string();
-    ensure!(
-        message.contains("out of cheese") && message.contains("exit status: 3"),
-        "{message}"
-    );
+    ensure!(message.contains("out of cheese") && message.contains("exit status: 3"), "{message}");
     Ok(())
 }

@@ -1,3 +1,27 @@
-//! All end-to-end tests, in one binary so that they share one control plane.
+//! All end-to-end tests, in one binary so that they share one control plane and one OpenBao.
+//!
+//! Each test is a tenant of its own (`support::Tenant`): a namespace, a KV mount, a store and an operator that cares for
+//! this namespace only, with the rights of `deploy/rbac.yaml`. Hence all run in parallel.
 
+mod admission;
+mod akeyless;
+mod cluster_stores;
+mod creation;
+mod deletion;
+mod dependencies;
+mod drift;
 mod harness;
+mod input;
+mod leaks;
+mod metadata;
+mod outages;
+mod portefaix;
+mod process;
+mod properties;
+mod refresh;
+mod restart;
+mod stores;
+mod support;
+mod vault;
+mod vault_login;
+mod waking;

@@ -1,0 +1,163 @@
+//! The table and the JSON line.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::floor::{Floor, Floors};
+use super::meter::Measure;
+
+/// All that was measured.
+pub(super) struct Report {
+    pub(super) objects: usize,
+    /// Seconds from the operator's start until its first store was Ready.
+    pub(super) start: f64,
+    pub(super) floors: Floors,
+    pub(super) phases: [Measure; 4],
+}
+
+impl Report {
+    /// For people.
+    pub(super) fn table(&self) -> String {
+        let mut table = format!(
+            "{} objects; start to first store Ready {:.2} s; floors at {} (cold) and {} (burst) requests at a time\n\n",
+            self.objects, self.start, self.floors.cold.concurrency, self.floors.burst.concurrency
+        );
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            table,
+            "{:9} {:>8} {:>8} {:>6} {:>7} {:>7} {:>6} {:>7} {:>22}  Kubernetes requests",
+            "phase", "seconds", "floor", "ratio", "reads", "logins", "CPU s", "s/1000", "RSS MiB rest/peak/end"
+        );
+        for phase in &self.phases {
+            let floor = phase.floor.map_or_else(|| "-".to_owned(), |floor| format!("{floor:.2}"));
+            let ratio = ratio(phase).map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.2}"));
+            let before = phase.rss_before.map_or_else(|| "-".to_owned(), mebibytes);
+            let memory = format!("{before}/{}/{}", mebibytes(phase.rss_peak), mebibytes(phase.rss_after));
+            let _ = writeln!(
+                table,
+                "{:9} {:8.2} {floor:>8} {ratio:>6} {:7} {:7} {:6.2} {:7.2} {memory:>22}  {}",
+                phase.phase,
+                phase.seconds,
+                phase.reads,
+                phase.logins,
+                phase.cpu.as_secs_f64(),
+                per_thousand(phase.cpu, phase.reads),
+                requests(phase)
+            );
+        }
+        table
+    }
+
+    /// For machines, in one line.
+    pub(super) fn json(&self) -> String {
+        let floor = |floor: Floor| json!({ "seconds": floor.seconds, "concurrency": floor.concurrency });
+        let phases: serde_json::Map<_, _> =
+            self.phases.iter().map(|phase| (phase.phase.to_owned(), phase_json(phase))).collect();
+        json!({
+            "objects": self.objects,
+            "startToFirstStoreReadySeconds": self.start,
+            "floors": { "cold": floor(self.floors.cold), "burst": floor(self.floors.burst) },
+            "phases": phases,
+        })
+        .to_string()
+    }
+}
+
+fn phase_json(phase: &Measure) -> Value {
+    json!({
+        "seconds": phase.seconds,
+        "floorSeconds": phase.floor,
+        "ratio": ratio(phase),
+        "backendReads": phase.reads,
+        "backendLogins": phase.logins,
+        "backendSessionCalls": phase.session_calls,
+        "kubernetesRequests": phase.requests,
+        "cpuSeconds": phase.cpu.as_secs_f64(),
+        "cpuSecondsPerThousandReads": per_thousand(phase.cpu, phase.reads),
+        "rssBytes": { "rest": phase.rss_before, "peak": phase.rss_peak, "after": phase.rss_after },
+    })
+}
+
+/// What the operator asked of the API server; its watches and their beginnings summed up.
+fn requests(phase: &Measure) -> String {
+    let mut counts = BTreeMap::new();
+    for (request, count) in &phase.requests {
+        let verb = request.split(' ').next().unwrap_or_default();
+        let shown = if ["list", "watch"].contains(&verb) { verb } else { request };
+        *counts.entry(shown).or_insert(0) += count;
+    }
+    let counts: Vec<_> = counts.iter().map(|(request, count)| format!("{count} {request}")).collect();
+    counts.join(", ")
+}
+
+fn ratio(phase: &Measure) -> Option<f64> {
+    phase.floor.map(|floor| phase.seconds / floor)
+}
+
+/// Processor seconds for a thousand syncs; none without a sync.
+#[expect(clippy::cast_precision_loss, reason = "nobody syncs 2^52 objects")]
+fn per_thousand(cpu: Duration, syncs: usize) -> f64 {
+    if syncs == 0 { 0.0 } else { cpu.as_secs_f64() * 1000.0 / syncs as f64 }
+}
+
+fn mebibytes(bytes: u64) -> String {
+    (bytes / 1024 / 1024).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Floor, Floors, Measure, Report};
+
+    fn report() -> Report {
+        let phase = |phase, floor| Measure {
+            phase,
+            seconds: 2.0,
+            floor,
+            reads: 500,
+            logins: 1,
+            session_calls: 0,
+            requests: [("create secrets", 500), ("list secrets", 1), ("list namespaces", 1)]
+                .map(|(request, count)| (request.to_owned(), count))
+                .into(),
+            cpu: Duration::from_millis(250),
+            rss_before: None,
+            rss_peak: 30 << 20,
+            rss_after: 20 << 20,
+        };
+        let floor = Floor { seconds: 1.6, concurrency: 8 };
+        Report {
+            objects: 500,
+            start: 0.2,
+            floors: Floors { cold: floor, burst: floor },
+            phases: [
+                phase("cold", Some(1.6)),
+                phase("burst", Some(1.6)),
+                phase("steady", None),
+                phase("rotation", None),
+            ],
+        }
+    }
+
+    #[test]
+    fn times_are_shown_as_ratios_to_their_floors() {
+        let table = report().table();
+        let cold = table.lines().find(|line| line.starts_with("cold")).unwrap();
+        assert!(cold.contains("1.25") && cold.contains("-/30/20"), "{cold}");
+        assert!(cold.ends_with("500 create secrets, 2 list"), "{cold}");
+    }
+
+    #[test]
+    fn the_json_is_one_line() {
+        let text = report().json();
+        let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert!(!text.contains('\n'));
+        assert_eq!(json["phases"]["cold"]["ratio"], 1.25);
+        assert_eq!(json["phases"]["cold"]["cpuSecondsPerThousandReads"], 0.5);
+        assert!(json["phases"]["steady"]["ratio"].is_null());
+    }
+}
