@@ -9,7 +9,14 @@
 //! run.rs       wires them together
 //! ```
 
-#[cfg(not(any(feature = "akeyless", feature = "aws", feature = "fake", feature = "infisical", feature = "vault")))]
+#[cfg(not(any(
+    feature = "akeyless",
+    feature = "aws",
+    feature = "fake",
+    feature = "gcp",
+    feature = "infisical",
+    feature = "vault"
+)))]
 compile_error!("choose at least one backend: each is a feature of this crate");
 
 mod admin;
@@ -24,7 +31,14 @@ mod reconcile;
 mod render;
 mod run;
 #[cfg_attr(
-    not(all(feature = "akeyless", feature = "aws", feature = "fake", feature = "infisical", feature = "vault")),
+    not(all(
+        feature = "akeyless",
+        feature = "aws",
+        feature = "fake",
+        feature = "gcp",
+        feature = "infisical",
+        feature = "vault"
+    )),
     allow(dead_code, reason = "backends that are left out resolve no references")
 )]
 mod stores;

@@ -17,10 +17,20 @@ pub(crate) fn property(value: &SecretBytes, property: &str) -> Result<SecretByte
         return Ok(text_of(raw.get()));
     }
     let selected = gjson::get(json, property);
-    if !selected.exists() {
-        return Err(RenderError::PropertyNotFound(property.to_owned()));
+    if selected.exists() {
+        return Ok(text_of(selected.json()));
     }
-    Ok(text_of(selected.json()))
+    below(json, property).map(text_of).ok_or_else(|| RenderError::PropertyNotFound(property.to_owned()))
+}
+
+/// A key with dots below other keys, as labels and annotations have them: `labels.app.kubernetes.io/name`.
+fn below<'a>(json: &'a str, path: &str) -> Option<&'a str> {
+    let members = members(json)?;
+    if let Some(exact) = members.get(path) {
+        return Some(exact.get());
+    }
+    let mut splits = path.match_indices('.');
+    splits.find_map(|(dot, _)| below(members.get(&path[..dot])?.get(), &path[dot + 1..]))
 }
 
 /// The members of a JSON object, each as [`property`] would select it.
@@ -79,7 +89,7 @@ mod tests {
     const DOCUMENT: &str = r#"{
         "user": "ann", "a.b": "dotted", "a": {"b": "nested", "n": 9007199254740993123},
         "list": [{"name": "x", "port": 1}, {"name": "y", "port": 2}], "pi": 3.10, "big": 1e21, "small": 1.0,
-        "yes": true, "none": null, "quoted": "\"\u00e9\n"
+        "labels": {"app.kubernetes.io/name": "api"}, "yes": true, "none": null, "quoted": "\"\u00e9\n"
     }"#;
 
     fn select(path: &str) -> String {
@@ -103,6 +113,7 @@ mod tests {
             ("pi", "3.1"),
             ("big", "1000000000000000000000"),
             ("small", "1"),
+            ("labels.app.kubernetes.io/name", "api"),
             ("yes", "true"),
             ("none", ""),
             ("quoted", "\"é\n"),

@@ -161,22 +161,55 @@ impl<'a> Resolver<'a> {
     async fn provided_roots(&mut self, provider: &CaProvider) -> Result<Vec<u8>, Unresolved> {
         let (field, namespace) = ("caProvider", provider.namespace.as_deref());
         let key = provider.key.as_deref().filter(|key| !key.is_empty()).unwrap_or("ca.crt");
-        let kind = match provider.type_ {
-            CaProviderType::ConfigMap => Referent::ConfigMap,
-            CaProviderType::Secret => Referent::Secret,
-        };
-        let on = self.check(kind, field, Some(&provider.name), namespace, Open::Forbidden)?;
-        let pem = match provider.type_ {
-            CaProviderType::ConfigMap => {
-                let map: ConfigMap = self.read(field, &on).await?;
-                map.data.and_then(|mut data| data.remove(key)).map(String::into_bytes)
-            }
+        match provider.type_ {
+            CaProviderType::ConfigMap => self.config_map(field, &provider.name, namespace, key, Open::Forbidden).await,
             CaProviderType::Secret => {
-                let secret: Secret = self.read(field, &on).await?;
-                secret.data.and_then(|mut data| data.remove(key)).map(|bytes| bytes.0)
+                let mut keys = self.whole_secret(field, &provider.name, namespace, Open::Forbidden).await?;
+                let pem = keys.remove(key).ok_or_else(|| self.lacks(field, Referent::Secret, &provider.name, key))?;
+                Ok(pem.expose().to_vec())
             }
-        };
-        pem.ok_or_else(|| self.missing(field, format!("{on} has no key \"{key}\"; add it")))
+        }
+    }
+
+    /// One key of a ConfigMap.
+    pub(super) async fn config_map(
+        &mut self,
+        field: &str,
+        name: &str,
+        namespace: Option<&str>,
+        key: &str,
+        open: Open,
+    ) -> Result<Vec<u8>, Unresolved> {
+        let on = self.check(Referent::ConfigMap, field, Some(name), namespace, open)?;
+        let map: ConfigMap = self.read(field, &on).await?;
+        let text = map.data.and_then(|mut data| data.remove(key)).map(String::into_bytes);
+        let bytes = text.or_else(|| map.binary_data.and_then(|mut data| data.remove(key)).map(|bytes| bytes.0));
+        let bytes = bytes.ok_or_else(|| self.lacks(field, Referent::ConfigMap, name, key))?;
+        self.stamp_text(&bytes);
+        Ok(bytes)
+    }
+
+    /// Every key of a Secret.
+    pub(super) async fn whole_secret(
+        &mut self,
+        field: &str,
+        name: &str,
+        namespace: Option<&str>,
+        open: Open,
+    ) -> Result<BTreeMap<String, SecretBytes>, Unresolved> {
+        let on = self.check(Referent::Secret, field, Some(name), namespace, open)?;
+        let secret: Secret = self.read(field, &on).await?;
+        let keys = secret.data.unwrap_or_default().into_iter();
+        let keys: BTreeMap<_, _> = keys.map(|(key, bytes)| (key, SecretBytes::new(bytes.0))).collect();
+        for (key, value) in &keys {
+            self.stamp_text(key);
+            self.stamp_text(value.expose());
+        }
+        Ok(keys)
+    }
+
+    fn lacks(&self, field: &str, kind: Referent, name: &str, key: &str) -> Unresolved {
+        self.missing(field, format!("{} \"{name}\" has no key \"{key}\"; add it", kind.as_str()))
     }
 
     fn check(

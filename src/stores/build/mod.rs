@@ -7,6 +7,8 @@ mod akeyless;
 mod aws;
 #[cfg(feature = "fake")]
 mod fake;
+#[cfg(feature = "gcp")]
+mod gcp;
 #[cfg(feature = "infisical")]
 mod infisical;
 #[cfg(feature = "vault")]
@@ -36,6 +38,8 @@ pub(super) async fn provider(
         ProviderSpec::Aws(spec) => aws::provider(spec, resolver.within("spec.provider.aws"), calls).await,
         #[cfg(feature = "fake")]
         ProviderSpec::Fake(spec) => fake::provider(spec),
+        #[cfg(feature = "gcp")]
+        ProviderSpec::GcpSm(spec) => gcp::provider(spec, resolver.within("spec.provider.gcpsm"), calls).await,
         #[cfg(feature = "infisical")]
         ProviderSpec::Infisical(spec) => {
             infisical::provider(spec, resolver.within("spec.provider.infisical"), calls).await

@@ -1,0 +1,206 @@
+//! How to come by an access token.
+//!
+//! ```text
+//! service account key ──────────────── signed JWT ──► oauth2 ─────────────────────┐
+//! workload identity ──── ServiceAccount token ──► securetoken ──► iamcredentials? ─┤
+//! federation ─ ServiceAccount token, file, URL or AWS request ─► sts ─► iamcred.? ─┼─► access token
+//! ambient ─── credentials file, one of the above or a user's refresh token ────────┤
+//!         └── metadata server ─────────────────────────────────────────────────────┘
+//! ```
+
+use std::{fmt, sync::Arc};
+
+use async_trait::async_trait;
+use keyferry_core::{Error, ErrorKind, Result, SecretBytes, TokenSource};
+use keyferry_rest::{Lease, Login};
+
+use self::{
+    external_account::ExternalAccount, service_account::ServiceAccountKey, token::AccessToken,
+    workload_identity::ClusterIdentity,
+};
+use crate::services::{Services, invalid};
+
+mod ambient;
+mod authorized_user;
+mod aws;
+mod cred_config;
+mod external_account;
+mod impersonation;
+pub(crate) mod metadata;
+mod refusal;
+mod service_account;
+mod subject;
+pub(crate) mod token;
+mod workload_identity;
+
+/// `auth`: how a store logs in.
+#[derive(Clone, Debug, Default)]
+pub enum Auth {
+    /// No method at all: the application default credentials of the operator itself.
+    #[default]
+    Ambient,
+    /// `workloadIdentityFederation`.
+    Federation(Federation),
+    /// `secretRef.secretAccessKeySecretRef`: the JSON key file of a service account.
+    ServiceAccountKey(SecretBytes),
+    /// `workloadIdentity`: the workload identity of GKE.
+    WorkloadIdentity(WorkloadIdentity),
+}
+
+/// `workloadIdentity`: a Kubernetes ServiceAccount of a GKE cluster. If it is annotated with
+/// `iam.gke.io/gcp-service-account`, the store acts as that service account, else as the ServiceAccount itself.
+#[derive(Clone, Debug)]
+pub struct WorkloadIdentity {
+    /// `serviceAccountRef.audiences`: audiences of the ServiceAccount's token besides the cluster's identity pool.
+    pub audiences: Vec<String>,
+    /// `clusterLocation`; without it, the metadata server tells.
+    pub cluster_location: Option<String>,
+    /// `clusterName`; without it, the metadata server tells.
+    pub cluster_name: Option<String>,
+    /// `clusterProjectID`; without it, the metadata server tells.
+    pub cluster_project: Option<String>,
+    /// `serviceAccountRef`.
+    pub tokens: Arc<dyn TokenSource>,
+}
+
+/// `workloadIdentityFederation`: an identity from elsewhere that a workload identity pool accepts.
+#[derive(Clone, Debug)]
+pub struct Federation {
+    /// `audience`: the pool's provider. Goes before the one that a `credConfig` names.
+    pub audience: Option<String>,
+    /// `externalTokenEndpoint`: the one URL that a `credConfig` may take tokens from.
+    pub external_token_endpoint: Option<String>,
+    /// `gcpServiceAccountEmail`: act as this service account. Goes before the annotation of the ServiceAccount and
+    /// the one that a `credConfig` names.
+    pub service_account_email: Option<String>,
+    /// Whose identity it is.
+    pub subject: Subject,
+}
+
+/// Whose identity a federation begins with.
+#[derive(Clone, Debug)]
+pub enum Subject {
+    /// `awsSecurityCredentials`.
+    Aws {
+        /// `awsCredentialsSecretRef`.
+        credentials: AwsCredentials,
+        /// `region`.
+        region: String,
+    },
+    /// `credConfig`: the JSON of an `external_account`, as `gcloud iam workload-identity-pools create-cred-config`
+    /// writes it.
+    CredConfig(Vec<u8>),
+    /// `serviceAccountRef`: a Kubernetes ServiceAccount of any cluster.
+    ServiceAccount {
+        /// Audiences of its token; none means the API server's own.
+        audiences: Vec<String>,
+        /// Mints its tokens.
+        tokens: Arc<dyn TokenSource>,
+    },
+}
+
+/// Keys of an AWS user or role.
+#[derive(Clone, Debug)]
+pub struct AwsCredentials {
+    /// The key `aws_access_key_id` of the Secret.
+    pub access_key_id: SecretBytes,
+    /// The key `aws_secret_access_key` of the Secret.
+    pub secret_access_key: SecretBytes,
+    /// The key `aws_session_token` of the Secret, for temporary credentials.
+    pub session_token: Option<SecretBytes>,
+}
+
+/// The annotation by which a Kubernetes ServiceAccount acts as a service account of Google's.
+const SERVICE_ACCOUNT_ANNOTATION: &str = "iam.gke.io/gcp-service-account";
+
+/// The permission that a token carries; what it may really do is up to IAM.
+const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
+
+/// Logs a store in.
+pub(crate) struct GoogleLogin {
+    method: Method,
+    services: Services,
+}
+
+enum Method {
+    Ambient,
+    Cluster(ClusterIdentity),
+    ExternalAccount(ExternalAccount),
+    ServiceAccountKey(ServiceAccountKey),
+}
+
+impl GoogleLogin {
+    /// Checks everything that can be checked without asking anybody.
+    pub(crate) fn new(auth: Auth, services: Services) -> Result<Self> {
+        let wrong = |text: String| invalid("Configure", text);
+        let method = match auth {
+            Auth::Ambient => Method::Ambient,
+            Auth::Federation(federation) => Method::ExternalAccount(
+                ExternalAccount::of_store(federation)
+                    .map_err(|text| wrong(format!("auth.workloadIdentityFederation.{text}")))?,
+            ),
+            Auth::ServiceAccountKey(json) => {
+                let key = "the service account key of auth.secretRef.secretAccessKeySecretRef";
+                let parsed = ServiceAccountKey::parse(json.expose());
+                Method::ServiceAccountKey(parsed.map_err(|text| wrong(format!("{key}: {text}")))?)
+            }
+            Auth::WorkloadIdentity(identity) => Method::Cluster(
+                ClusterIdentity::new(identity).map_err(|text| wrong(format!("auth.workloadIdentity.{text}")))?,
+            ),
+        };
+        Ok(Self { method, services })
+    }
+}
+
+#[async_trait]
+impl Login for GoogleLogin {
+    type Token = AccessToken;
+
+    async fn login(&self, _current: Option<&AccessToken>) -> Result<Lease<AccessToken>> {
+        let lease = match &self.method {
+            Method::Ambient => ambient::login(&self.services).await,
+            Method::Cluster(identity) => identity.login(&self.services).await,
+            Method::ExternalAccount(account) => account.login(&self.services).await,
+            Method::ServiceAccountKey(key) => key.login(&self.services).await,
+        };
+        lease.map_err(never_not_found)
+    }
+}
+
+/// Something that a login needs is not there. To the readers of secrets this must not look as if the secret were gone.
+fn never_not_found(error: Error) -> Error {
+    match error.kind {
+        ErrorKind::NotFound => Error { kind: ErrorKind::Unauthenticated, ..error },
+        _ => error,
+    }
+}
+
+impl fmt::Debug for GoogleLogin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match &self.method {
+            Method::Ambient => "GoogleLogin(Ambient)",
+            Method::Cluster(_) => "GoogleLogin(WorkloadIdentity)",
+            Method::ExternalAccount(_) => "GoogleLogin(Federation)",
+            Method::ServiceAccountKey(_) => "GoogleLogin(ServiceAccountKey)",
+        })
+    }
+}
+
+#[cfg(test)]
+pub(crate) use self::service_account::tests::key_file;
+
+#[cfg(test)]
+mod tests {
+    use keyferry_core::{Error, ErrorKind};
+
+    use super::never_not_found;
+    use crate::PROVIDER;
+
+    #[test]
+    fn a_login_that_lacks_something_does_not_look_like_a_missing_secret() {
+        let error = never_not_found(Error::new(ErrorKind::NotFound, PROVIDER, "TokenRequest", "no ServiceAccount a"));
+        assert_eq!((error.kind, error.message.as_str()), (ErrorKind::Unauthenticated, "no ServiceAccount a"));
+        let error = never_not_found(Error::new(ErrorKind::Throttled, PROVIDER, "TokenRequest", "slow down"));
+        assert_eq!(error.kind, ErrorKind::Throttled);
+    }
+}
