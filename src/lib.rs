@@ -12,10 +12,13 @@
 #[cfg(not(any(
     feature = "akeyless",
     feature = "aws",
+    feature = "azure",
     feature = "fake",
     feature = "gcp",
     feature = "infisical",
-    feature = "vault"
+    feature = "kubernetes",
+    feature = "vault",
+    feature = "webhook"
 )))]
 compile_error!("choose at least one backend: each is a feature of this crate");
 
@@ -34,10 +37,13 @@ mod run;
     not(all(
         feature = "akeyless",
         feature = "aws",
+        feature = "azure",
         feature = "fake",
         feature = "gcp",
         feature = "infisical",
-        feature = "vault"
+        feature = "kubernetes",
+        feature = "vault",
+        feature = "webhook"
     )),
     allow(dead_code, reason = "backends that are left out resolve no references")
 )]

@@ -20,17 +20,19 @@ pub(crate) fn property(value: &SecretBytes, property: &str) -> Result<SecretByte
     if selected.exists() {
         return Ok(text_of(selected.json()));
     }
-    below(json, property).map(text_of).ok_or_else(|| RenderError::PropertyNotFound(property.to_owned()))
+    below(json, property).ok_or_else(|| RenderError::PropertyNotFound(property.to_owned()))
 }
 
-/// A key with dots below other keys, as labels and annotations have them: `labels.app.kubernetes.io/name`.
-fn below<'a>(json: &'a str, path: &str) -> Option<&'a str> {
+/// What no path reaches: a key with dots below other keys, as labels and annotations have them
+/// (`labels.app.kubernetes.io/name`), and what stands in a document that another one holds as text (`config.user`).
+fn below(json: &str, path: &str) -> Option<SecretBytes> {
     let members = members(json)?;
-    if let Some(exact) = members.get(path) {
-        return Some(exact.get());
-    }
     let mut splits = path.match_indices('.');
-    splits.find_map(|(dot, _)| below(members.get(&path[..dot])?.get(), &path[dot + 1..]))
+    splits.find_map(|(dot, _)| {
+        let (member, rest) = (members.get(&path[..dot])?.get(), &path[dot + 1..]);
+        let text = if member.starts_with('"') { text_of(member) } else { SecretBytes::from(member) };
+        property(&text, rest).ok()
+    })
 }
 
 /// The members of a JSON object, each as [`property`] would select it.
@@ -89,7 +91,7 @@ mod tests {
     const DOCUMENT: &str = r#"{
         "user": "ann", "a.b": "dotted", "a": {"b": "nested", "n": 9007199254740993123},
         "list": [{"name": "x", "port": 1}, {"name": "y", "port": 2}], "pi": 3.10, "big": 1e21, "small": 1.0,
-        "labels": {"app.kubernetes.io/name": "api"}, "yes": true, "none": null, "quoted": "\"\u00e9\n"
+        "labels": {"app.kubernetes.io/name": "api"}, "text": "{\"user\": {\"id\": 7}}", "yes": true, "none": null, "quoted": "\"\u00e9\n"
     }"#;
 
     fn select(path: &str) -> String {
@@ -114,6 +116,7 @@ mod tests {
             ("big", "1000000000000000000000"),
             ("small", "1"),
             ("labels.app.kubernetes.io/name", "api"),
+            ("text.user.id", "7"),
             ("yes", "true"),
             ("none", ""),
             ("quoted", "\"é\n"),

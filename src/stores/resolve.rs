@@ -5,6 +5,7 @@ use std::{
     collections::BTreeMap,
     fmt,
     hash::{BuildHasher, Hasher, RandomState},
+    path::PathBuf,
     sync::Arc,
 };
 
@@ -76,6 +77,19 @@ impl<'a> Resolver<'a> {
         };
         self.stamp_text(namespace);
         Ok(namespace)
+    }
+
+    /// Whether the store may log in with the token of the operator's own ServiceAccount. Whoever may write a SecretStore
+    /// names its server, and would be handed a token that reads every Secret of the cluster.
+    pub(super) fn own_token(&self, field: &str) -> Result<PathBuf, Unresolved> {
+        match self.scope {
+            Scope::Cluster { .. } => Ok(PathBuf::from("/var/run/secrets/kubernetes.io/serviceaccount/token")),
+            Scope::Namespace(_) => {
+                let problem = "would send the operator's own token to the server that this SecretStore names; log in with \
+                               a ServiceAccount of the namespace, or use a ClusterSecretStore";
+                Err(self.invalid(field, problem))
+            }
+        }
     }
 
     /// With an end mark, so that two texts never look like two others.
@@ -198,14 +212,35 @@ impl<'a> Resolver<'a> {
         open: Open,
     ) -> Result<BTreeMap<String, SecretBytes>, Unresolved> {
         let on = self.check(Referent::Secret, field, Some(name), namespace, open)?;
+        let secret = self.read(field, &on).await?;
+        Ok(self.keys(secret))
+    }
+
+    /// Every key of a Secret that must carry a label.
+    pub(super) async fn labelled_secret(
+        &mut self,
+        field: &str,
+        name: &str,
+        namespace: Option<&str>,
+        open: Open,
+        (label, value): (&str, &str),
+    ) -> Result<BTreeMap<String, SecretBytes>, Unresolved> {
+        let on = self.check(Referent::Secret, field, Some(name), namespace, open)?;
         let secret: Secret = self.read(field, &on).await?;
+        if secret.metadata.labels.as_ref().and_then(|labels| labels.get(label)).is_none_or(|have| have != value) {
+            return Err(self.invalid(field, format!("names {on}, which lacks the label {label}={value}; set it")));
+        }
+        Ok(self.keys(secret))
+    }
+
+    fn keys(&mut self, secret: Secret) -> BTreeMap<String, SecretBytes> {
         let keys = secret.data.unwrap_or_default().into_iter();
         let keys: BTreeMap<_, _> = keys.map(|(key, bytes)| (key, SecretBytes::new(bytes.0))).collect();
         for (key, value) in &keys {
             self.stamp_text(key);
             self.stamp_text(value.expose());
         }
-        Ok(keys)
+        keys
     }
 
     fn lacks(&self, field: &str, kind: Referent, name: &str, key: &str) -> Unresolved {

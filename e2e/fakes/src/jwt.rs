@@ -15,6 +15,11 @@ pub(crate) fn claims(token: &str) -> Option<Map<String, Value>> {
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()
 }
 
+/// What `token` says about itself before its claims.
+pub(crate) fn header(token: &str) -> Option<Map<String, Value>> {
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(token.split('.').next()?).ok()?).ok()
+}
+
 /// Whether `claims` end in the past.
 pub(crate) fn has_expired(claims: &Map<String, Value>) -> bool {
     let now = jiff::Timestamp::now().as_second();

@@ -8,11 +8,14 @@
 //! Nothing in here is fit to keep real secrets.
 
 pub mod akeyless;
+pub mod azure;
 pub mod faults;
 pub mod gcp;
 pub mod infisical;
 pub mod server;
+pub mod webhook;
 
 mod http1;
 mod jwt;
 mod lock;
+mod query;

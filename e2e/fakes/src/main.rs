@@ -12,9 +12,11 @@ use anyhow::{Context, Result};
 use clap::{Args, Parser};
 use keyferry_fakes::{
     akeyless::{AkeylessGateway, Contents, Settings},
+    azure::{self, AzureCloud},
     gcp::{self, GoogleCloud},
     infisical::{self, Expiry, InfisicalServer},
     server::{Certificate, Listen},
+    webhook::WebhookTarget,
 };
 use serde::de::DeserializeOwned;
 use tokio::signal::unix::{SignalKind, signal};
@@ -35,6 +37,20 @@ enum Arguments {
         /// Cache values as a gateway does, until they are flushed.
         #[arg(long)]
         cache: bool,
+    },
+    /// A fake Azure: Entra ID, the metadata service and one Key Vault.
+    Azure {
+        #[command(flatten)]
+        listen: ListenArguments,
+        /// JSON file with what there is at first: {"applications": […], "identities": […], "objects": […]}.
+        #[arg(long, value_name = "FILE")]
+        contents: Option<PathBuf>,
+        /// The vault's tenant.
+        #[arg(long, value_name = "ID")]
+        tenant: Option<String>,
+        /// How long an access token holds.
+        #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
+        token_ttl: u64,
     },
     /// A fake Google Cloud: Secret Manager and all that gives out access tokens.
     Gcp {
@@ -61,6 +77,14 @@ enum Arguments {
         #[arg(long)]
         unauthorized: bool,
     },
+    /// A fake server for webhook stores.
+    Webhook {
+        #[command(flatten)]
+        listen: ListenArguments,
+        /// JSON file with what there is at first: {"token": "…", "values": [{"key", "value"}, …]}.
+        #[arg(long, value_name = "FILE")]
+        contents: Option<PathBuf>,
+    },
 }
 
 #[derive(Args)]
@@ -85,6 +109,15 @@ async fn main() -> Result<()> {
             let fake = AkeylessGateway::start_with(listen.read()?, settings, contents).context("cannot listen")?;
             serve(fake.url()).await
         }
+        Arguments::Azure { listen, contents, tenant, token_ttl } => {
+            let mut settings =
+                azure::Settings { token_ttl: Duration::from_secs(token_ttl), ..azure::Settings::default() };
+            if let Some(tenant) = tenant {
+                settings.tenant = tenant;
+            }
+            let fake = AzureCloud::start_with(listen.read()?, settings, read_contents(contents)?);
+            serve(fake.context("cannot listen")?.url()).await
+        }
         Arguments::Gcp { listen, contents, token_ttl } => {
             let settings = gcp::Settings { token_ttl: Duration::from_secs(token_ttl), ..gcp::Settings::default() };
             let fake = GoogleCloud::start_with(listen.read()?, settings, read_contents(contents)?);
@@ -95,6 +128,10 @@ async fn main() -> Result<()> {
             let settings = infisical::Settings { expiry, token_ttl: Duration::from_secs(token_ttl) };
             let contents = read_contents(contents)?;
             let fake = InfisicalServer::start_with(listen.read()?, settings, contents).context("cannot listen")?;
+            serve(fake.url()).await
+        }
+        Arguments::Webhook { listen, contents } => {
+            let fake = WebhookTarget::start_with(listen.read()?, read_contents(contents)?).context("cannot listen")?;
             serve(fake.url()).await
         }
     }

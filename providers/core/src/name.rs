@@ -90,12 +90,15 @@ pub struct Locator {
     pub version: Option<Version>,
     /// Which part of it.
     pub want: Want,
+    /// Which property of the value, for backends that choose it themselves
+    /// ([`crate::Capabilities::properties`]); `None` for all others.
+    pub property: Option<Arc<str>>,
 }
 
 impl Locator {
     /// The newest value of `name`.
     pub fn latest(name: RemoteName) -> Self {
-        Self { name, version: None, want: Want::Value }
+        Self { name, version: None, want: Want::Value, property: None }
     }
 }
 

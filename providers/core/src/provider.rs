@@ -1,6 +1,11 @@
 //! The trait that every backend and every layer implements.
 
-use std::{collections::BTreeMap, fmt::Debug, num::NonZeroUsize, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Debug,
+    num::NonZeroUsize,
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 use tokio::time::Instant;
@@ -46,6 +51,8 @@ pub struct Capabilities {
     pub list: bool,
     /// [`crate::Want::Metadata`] is answered.
     pub metadata: bool,
+    /// [`Locator::property`] is heeded: what is answered is the property already, and the caller selects nothing.
+    pub properties: bool,
     /// [`Locator::version`] is heeded.
     pub versions: bool,
 }
@@ -58,6 +65,16 @@ pub struct Fetched {
     pub value: SecretBytes,
     /// The version that was read, where the backend says so.
     pub version: Option<Version>,
+    /// Members of the JSON object in `value` whose bytes are not text. JSON has no place for such bytes, so they stand
+    /// there in Base64 (standard alphabet, padded); whoever takes one of them out of the object decodes it.
+    pub base64: BTreeSet<String>,
+}
+
+impl Fetched {
+    /// An answer whose value stands there as the backend holds it.
+    pub fn new(value: SecretBytes, version: Option<Version>) -> Self {
+        Self { value, version, base64: BTreeSet::new() }
+    }
 }
 
 /// Which names to list. Empty fields do not narrow.

@@ -22,6 +22,8 @@ pub(crate) enum Answered {
     /// Every secret that was found, by its name.
     Many(BTreeMap<RemoteName, Arc<Fetched>>),
     One(Arc<Fetched>),
+    /// One value of which the backend has selected the property itself.
+    Selected(Arc<Fetched>),
 }
 
 /// What the answers come to.
@@ -79,25 +81,39 @@ fn keys_of(source: &Source, answered: &Answered) -> Result<BTreeMap<String, Secr
 
 fn raw_keys(source: &Source, answered: &Answered) -> Result<BTreeMap<String, SecretBytes>, render::RenderError> {
     match (&source.read, answered) {
+        (Read::Found(_, conversion), Answered::Many(found)) => named(found, *conversion),
+        (Read::Key(_, key), Answered::Selected(fetched)) => Ok(BTreeMap::from([(key.clone(), fetched.value.clone())])),
         (Read::Key(reference, key), Answered::One(fetched)) => {
             Ok(BTreeMap::from([(key.clone(), selected(reference, fetched)?)]))
+        }
+        (Read::Keys(_, conversion), Answered::Selected(fetched)) => {
+            render::target_keys(render::object(&fetched.value)?, *conversion)
+        }
+        (Read::Keys(Reference { property: None, .. }, conversion), Answered::One(fetched)) => {
+            let members = render::object(&fetched.value)?.into_iter();
+            let members = members.map(|(name, value)| plain(fetched, &name, &value).map(|value| (name, value)));
+            render::target_keys(members.collect::<Result<_, _>>()?, *conversion)
         }
         (Read::Keys(reference, conversion), Answered::One(fetched)) => {
             render::target_keys(render::object(&selected(reference, fetched)?)?, *conversion)
         }
-        (Read::Found(_, conversion), Answered::Many(found)) => named(found, *conversion),
         // `fetch` answers each source in its own form.
-        (Read::Found(..), Answered::One(_)) | (Read::Key(..) | Read::Keys(..), Answered::Many(_)) => {
-            Ok(BTreeMap::new())
-        }
+        (Read::Found(..), Answered::One(_) | Answered::Selected(_))
+        | (Read::Key(..) | Read::Keys(..), Answered::Many(_)) => Ok(BTreeMap::new()),
     }
 }
 
 fn selected(reference: &Reference, fetched: &Fetched) -> Result<SecretBytes, render::RenderError> {
     match &reference.property {
-        Some(property) => render::property(&fetched.value, property),
+        Some(property) => plain(fetched, property, &render::property(&fetched.value, property)?),
         None => Ok(fetched.value.clone()),
     }
+}
+
+/// A member of an answer as the bytes that the backend holds.
+fn plain(fetched: &Fetched, member: &str, value: &SecretBytes) -> Result<SecretBytes, render::RenderError> {
+    let encoded = fetched.base64.contains(member);
+    render::decode(value, if encoded { render::Decoding::Base64 } else { render::Decoding::None })
 }
 
 fn named(
@@ -132,7 +148,7 @@ mod tests {
     };
 
     fn fetched(text: &str) -> Arc<Fetched> {
-        Arc::new(Fetched { value: SecretBytes::from(text), version: None })
+        Arc::new(Fetched::new(SecretBytes::from(text), None))
     }
 
     #[expect(clippy::unnecessary_wraps, reason = "stands where failures stand too")]
@@ -203,6 +219,37 @@ mod tests {
         want.sources.truncate(1);
         want.sources[0].read = Read::Keys(fixtures::reference(), Conversion::Default);
         assert_eq!(assemble(&want, vec![value("{}")]).unwrap().remote, Remote::Empty);
+    }
+
+    #[test]
+    fn bytes_that_json_cannot_hold_come_out_as_they_are() {
+        let value = SecretBytes::from(r#"{"raw":"//4=","text":"aGk="}"#);
+        let answer = || {
+            Ok(Answered::One(Arc::new(Fetched {
+                base64: ["raw".to_owned()].into(),
+                ..Fetched::new(value.clone(), None)
+            })))
+        };
+        let mut want = two(Deletion::Retain);
+        want.sources.truncate(1);
+        let bytes = |want: &ValidSync| match assemble(want, vec![answer()]).unwrap().remote {
+            Remote::Content(content) => content,
+            other => panic!("must have content: {other:?}"),
+        };
+        want.sources[0].read = of_property("raw");
+        assert_eq!(bytes(&want)["a"], SecretBytes::new(vec![0xff, 0xfe]));
+        want.sources[0].read = Read::Keys(fixtures::reference(), Conversion::Default);
+        assert_eq!(bytes(&want)["raw"], SecretBytes::new(vec![0xff, 0xfe]));
+        assert_eq!(bytes(&want)["text"], SecretBytes::from("aGk="));
+    }
+
+    #[test]
+    fn what_the_backend_selected_is_not_selected_again() {
+        let mut want = two(Deletion::Retain);
+        want.sources.truncate(1);
+        want.sources[0].read = of_property("db.password");
+        let answer = Ok(Answered::Selected(fetched("hunter2")));
+        assert_eq!(content(&want, vec![answer]), [("a".into(), "hunter2".into())]);
     }
 
     #[test]

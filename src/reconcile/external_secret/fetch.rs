@@ -38,11 +38,13 @@ async fn read(
 
 /// All single secrets in one call, each locator once.
 async fn read_single(provider: &dyn Provider, sources: &[(usize, &Source)], since: Instant) -> Vec<(usize, Answer)> {
-    let wanted: Vec<_> = sources.iter().filter_map(|(index, source)| Some((*index, locator(source)?))).collect();
+    let selects = provider.capabilities().properties;
+    let wanted: Vec<_> =
+        sources.iter().filter_map(|(index, source)| Some((*index, locator(source, selects)?))).collect();
     let mut locators: Vec<Locator> = Vec::new();
     for (_, locator) in &wanted {
         if !locators.contains(locator) {
-            locators.push((*locator).clone());
+            locators.push(locator.clone());
         }
     }
     if locators.is_empty() {
@@ -53,13 +55,18 @@ async fn read_single(provider: &dyn Provider, sources: &[(usize, &Source)], sinc
         let place = locators.iter().position(|have| have == locator);
         place.and_then(|place| answers.get(place)).cloned().unwrap_or_else(|| Err(unanswered(provider)))
     };
-    wanted.into_iter().map(|(index, locator)| (index, answer(locator).map(Answered::One))).collect()
+    let form = if selects { Answered::Selected } else { Answered::One };
+    wanted.iter().map(|(index, locator)| (*index, answer(locator).map(form))).collect()
 }
 
-fn locator(source: &Source) -> Option<&Locator> {
+/// What to ask the backend for; with the property, where the backend selects it.
+fn locator(source: &Source, selects: bool) -> Option<Locator> {
     match &source.read {
         Read::Found(..) => None,
-        Read::Key(reference, _) | Read::Keys(reference, _) => Some(&reference.locator),
+        Read::Key(reference, _) | Read::Keys(reference, _) => {
+            let property = reference.property.as_deref().filter(|_| selects).map(Arc::from);
+            Some(Locator { property, ..reference.locator.clone() })
+        }
     }
 }
 

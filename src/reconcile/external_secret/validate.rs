@@ -166,6 +166,7 @@ fn reference(field: &str, from: &RemoteRef) -> Result<Reference, Trouble> {
             MetadataPolicy::Fetch => Want::Metadata,
             MetadataPolicy::None => Want::Value,
         },
+        property: None,
     };
     Ok(Reference { locator, property: from.property.clone().filter(|property| !property.is_empty()) })
 }

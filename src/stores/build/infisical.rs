@@ -77,6 +77,7 @@ async fn auth(auth: &InfisicalAuth, resolver: &mut Resolver<'_>) -> Result<Auth,
         return oci_auth(oci, resolver).await;
     }
     if let Some(kubernetes) = &auth.kubernetes {
+        resolver.own_token("auth.kubernetesAuthCredentials")?;
         let mut read = Reader { resolver, below: "auth.kubernetesAuthCredentials" };
         let identity_id = read.secret("identityId", &kubernetes.identity_id).await?;
         let path = kubernetes.service_account_token_path.as_ref();

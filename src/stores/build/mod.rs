@@ -5,16 +5,22 @@
 mod akeyless;
 #[cfg(feature = "aws")]
 mod aws;
+#[cfg(feature = "azure")]
+mod azure;
 #[cfg(feature = "fake")]
 mod fake;
 #[cfg(feature = "gcp")]
 mod gcp;
 #[cfg(feature = "infisical")]
 mod infisical;
+#[cfg(feature = "kubernetes")]
+mod kubernetes;
 #[cfg(feature = "vault")]
 mod vault;
+#[cfg(feature = "webhook")]
+mod webhook;
 
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 use keyferry_core::{CallObserver, Provider};
 use keyferry_crds::{CaProvider, ProviderSpec, SecretKeySelector, SecretStoreSpec};
@@ -36,6 +42,8 @@ pub(super) async fn provider(
         }
         #[cfg(feature = "aws")]
         ProviderSpec::Aws(spec) => aws::provider(spec, resolver.within("spec.provider.aws"), calls).await,
+        #[cfg(feature = "azure")]
+        ProviderSpec::AzureKv(spec) => azure::provider(spec, resolver.within("spec.provider.azurekv"), calls).await,
         #[cfg(feature = "fake")]
         ProviderSpec::Fake(spec) => fake::provider(spec),
         #[cfg(feature = "gcp")]
@@ -44,15 +52,22 @@ pub(super) async fn provider(
         ProviderSpec::Infisical(spec) => {
             infisical::provider(spec, resolver.within("spec.provider.infisical"), calls).await
         }
+        #[cfg(feature = "kubernetes")]
+        ProviderSpec::Kubernetes(spec) => {
+            kubernetes::provider(spec, resolver.within("spec.provider.kubernetes"), calls).await
+        }
         #[cfg(feature = "vault")]
         ProviderSpec::Vault(spec) => vault::provider(spec, resolver.within("spec.provider.vault"), calls).await,
+        #[cfg(feature = "webhook")]
+        ProviderSpec::Webhook(spec) => webhook::provider(spec, resolver.within("spec.provider.webhook"), calls).await,
+        #[allow(unreachable_patterns, reason = "reached where a backend was left out of the build")]
         other => Err(unsupported(other.name())),
     }
 }
 
 /// What a manifest asks for and this version does not do.
 fn unsupported(what: &str) -> Unresolved {
-    let text = format!("spec.provider.{what} is not supported by this version; use another one or upgrade");
+    let text = format!("spec.provider.{what} is not supported by this build of Keyferry; use another backend or build");
     Unresolved::Trouble(Trouble::lasting("Unsupported", text))
 }
 
@@ -85,9 +100,4 @@ fn misled(problem: &str) -> Unresolved {
         "InvalidConfiguration",
         format!("{problem}; correct the operator's Deployment"),
     ))
-}
-
-/// Where a Pod finds the token of its own ServiceAccount.
-fn own_token() -> PathBuf {
-    PathBuf::from("/var/run/secrets/kubernetes.io/serviceaccount/token")
 }

@@ -4,13 +4,16 @@ use std::{sync::Arc, time::Duration};
 
 use keyferry_core::{CallObserver, Provider, SecretBytes};
 use keyferry_crds::{
-    SecretKeySelector, VaultAppRoleAuth, VaultAuth, VaultCertAuth, VaultJwtAuth, VaultKubernetesAuth, VaultSpec,
-    VaultTls, VaultVersion,
+    SecretKeySelector, VaultAppRoleAuth, VaultAuth, VaultCertAuth, VaultGcpAuth, VaultIamAuth, VaultJwtAuth,
+    VaultKubernetesAuth, VaultSpec, VaultTls, VaultVersion,
 };
-use keyferry_rest::Identity;
-use keyferry_vault::{Auth, JwtSource, KvVersion, LoginMethod, Vault, VaultConfig};
+use keyferry_rest::{BaseUrl, Identity};
+use keyferry_vault::{
+    Auth, AwsIdentity, AwsLogin, AwsRole, GoogleEndpoints, GoogleIdentity, GoogleLogin, JwtSource, KvVersion,
+    LoginMethod, Vault, VaultConfig, WorkloadIdentity,
+};
 
-use super::{own_token, required, tls, unsupported};
+use super::{misled, required, tls, variable};
 use crate::stores::{
     resolve::{Resolver, Unresolved},
     scope::Open,
@@ -71,11 +74,11 @@ async fn auth(auth: &VaultAuth, resolver: &mut Resolver<'_>) -> Result<Auth, Unr
         return kubernetes_auth(kubernetes, resolver).await;
     }
     if let Some(ldap) = &auth.ldap {
-        let password = password("auth.ldap.secretRef", ldap.secret_ref.as_ref(), resolver).await?;
+        let password = needed("auth.ldap.secretRef", ldap.secret_ref.as_ref(), resolver).await?;
         return Ok(login(&ldap.path, LoginMethod::Password { username: ldap.username.clone(), password }));
     }
     if let Some(user) = &auth.user_pass {
-        let password = password("auth.userPass.secretRef", user.secret_ref.as_ref(), resolver).await?;
+        let password = needed("auth.userPass.secretRef", user.secret_ref.as_ref(), resolver).await?;
         return Ok(login(&user.path, LoginMethod::Password { username: user.username.clone(), password }));
     }
     if let Some(jwt) = &auth.jwt {
@@ -84,11 +87,11 @@ async fn auth(auth: &VaultAuth, resolver: &mut Resolver<'_>) -> Result<Auth, Unr
     if let Some(certificate) = &auth.cert {
         return certificate_auth(certificate, resolver).await;
     }
-    if auth.iam.is_some() {
-        return Err(unsupported("vault.auth.iam"));
+    if let Some(iam) = &auth.iam {
+        return iam_auth(iam, resolver).await;
     }
-    if auth.gcp.is_some() {
-        return Err(unsupported("vault.auth.gcp"));
+    if let Some(gcp) = &auth.gcp {
+        return gcp_auth(gcp, resolver).await;
     }
     Err(resolver.invalid("auth", "names no way to log in; name one, or remove auth where an agent logs in"))
 }
@@ -119,7 +122,7 @@ async fn kubernetes_auth(auth: &VaultKubernetesAuth, resolver: &mut Resolver<'_>
         (None, Some(selector)) => {
             JwtSource::Fixed(secret("auth.kubernetes.secretRef", selector, Some("token"), resolver).await?)
         }
-        (None, None) => JwtSource::File(own_token()),
+        (None, None) => JwtSource::File(resolver.own_token("auth.kubernetes")?),
     };
     Ok(login(&auth.mount_path, LoginMethod::Jwt { role: Some(auth.role.clone()), jwt }))
 }
@@ -157,7 +160,78 @@ async fn certificate_auth(auth: &VaultCertAuth, resolver: &mut Resolver<'_>) -> 
     Ok(login(&auth.path, LoginMethod::Cert { role: auth.vault_role.clone(), identity }))
 }
 
-async fn password(
+async fn iam_auth(auth: &VaultIamAuth, resolver: &mut Resolver<'_>) -> Result<Auth, Unresolved> {
+    let filled = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+    let account = auth.jwt.as_ref().and_then(|jwt| jwt.service_account_ref.as_ref());
+    let identity = match (account, &auth.secret_ref) {
+        (Some(account), _) => {
+            AwsIdentity::ServiceAccount(resolver.tokens("auth.iam.jwt.serviceAccountRef", account).await?)
+        }
+        (None, Some(keys)) => {
+            let (id, key) = ("auth.iam.secretRef.accessKeyIDSecretRef", "auth.iam.secretRef.secretAccessKeySecretRef");
+            let token = "auth.iam.secretRef.sessionTokenSecretRef";
+            AwsIdentity::Keys {
+                access_key_id: needed(id, keys.access_key_id.as_ref(), resolver).await?,
+                secret_access_key: needed(key, keys.secret_access_key.as_ref(), resolver).await?,
+                session_token: match &keys.session_token {
+                    Some(selector) => Some(secret(token, selector, None, resolver).await?),
+                    None => None,
+                },
+            }
+        }
+        (None, None) => AwsIdentity::Ambient,
+    };
+    let external_id = filled(&auth.external_id);
+    let method = AwsLogin {
+        vault_role: auth.vault_role.clone(),
+        identity,
+        region: filled(&auth.region).unwrap_or_else(|| "us-east-1".to_owned()),
+        role: filled(&auth.role).map(|arn| AwsRole { arn, external_id }),
+        server_id: filled(&auth.vault_aws_iam_server_id),
+        sts_endpoint: sts_endpoint()?,
+    };
+    let path = filled(&auth.path).unwrap_or_else(|| "aws".to_owned());
+    Ok(login(&path, LoginMethod::Aws(Box::new(method))))
+}
+
+/// The variables by which every client of AWS is told of another STS.
+fn sts_endpoint() -> Result<Option<BaseUrl>, Unresolved> {
+    let set = |name: &'static str| variable(name).filter(|url| !url.trim().is_empty()).map(|url| (name, url));
+    let Some((name, url)) = ["AWS_STS_ENDPOINT", "AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"].into_iter().find_map(set)
+    else {
+        return Ok(None);
+    };
+    let wrong = |problem| misled(&format!("the variable {name} of the operator's environment {problem}"));
+    BaseUrl::parse(&url).map(Some).map_err(wrong)
+}
+
+/// `serviceAccountRef` makes no difference: a token of Kubernetes is no identity of Google's, and without a workload
+/// identity Vault is shown that of the operator's node or pod, as manifests of other operators expect.
+async fn gcp_auth(auth: &VaultGcpAuth, resolver: &mut Resolver<'_>) -> Result<Auth, Unresolved> {
+    let identity = match (&auth.secret_ref, &auth.workload_identity) {
+        (Some(key), _) => {
+            let field = "auth.gcp.secretRef.secretAccessKeySecretRef";
+            GoogleIdentity::Key(needed(field, key.secret_access_key.as_ref(), resolver).await?)
+        }
+        (None, Some(identity)) => GoogleIdentity::WorkloadIdentity(WorkloadIdentity {
+            tokens: resolver
+                .tokens("auth.gcp.workloadIdentity.serviceAccountRef", &identity.service_account_ref)
+                .await?,
+            // The source adds those of the manifest itself.
+            audiences: Vec::new(),
+            cluster_location: identity.cluster_location.clone().or_else(|| auth.location.clone()),
+            cluster_name: identity.cluster_name.clone(),
+            cluster_project: identity.cluster_project_id.clone().or_else(|| auth.project_id.clone()),
+        }),
+        (None, None) => GoogleIdentity::Ambient,
+    };
+    let endpoints = GoogleEndpoints::from_variables(variable).map_err(|problem| misled(&problem))?;
+    let method = GoogleLogin { role: auth.role.clone(), identity, endpoints };
+    Ok(login(&auth.path, LoginMethod::Google(Box::new(method))))
+}
+
+/// The value of a selector that the manifest must have.
+async fn needed(
     field: &str,
     selector: Option<&SecretKeySelector>,
     resolver: &mut Resolver<'_>,

@@ -18,7 +18,7 @@ use super::{
     secret_manager::{self, Question},
     world::{Settings, World},
 };
-use crate::{lock::lock, server::Dialect};
+use crate::{lock::lock, query::pairs, server::Dialect};
 
 /// How operations are called and errors look.
 pub(super) const DIALECT: Dialect = Dialect {
@@ -153,24 +153,9 @@ fn query(uri: &Uri) -> Result<Vec<(String, String)>, Refusal> {
     pairs(uri.query().unwrap_or_default()).ok_or_else(|| Refusal::invalid("Invalid query."))
 }
 
-/// The pairs of a query or form; `None` if it is none, or names something twice.
-pub(super) fn pairs(text: &str) -> Option<Vec<(String, String)>> {
-    let decode = |text: &str| Some(percent_decode_str(&text.replace('+', " ")).decode_utf8().ok()?.into_owned());
-    let mut pairs: Vec<(String, String)> = Vec::new();
-    for pair in text.split('&').filter(|pair| !pair.is_empty()) {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let name = decode(name)?;
-        if pairs.iter().any(|(known, _)| *known == name) {
-            return None;
-        }
-        pairs.push((name, decode(value)?));
-    }
-    Some(pairs)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Target, pairs};
+    use super::Target;
 
     #[test]
     fn every_path_has_its_operation() {
@@ -194,12 +179,5 @@ mod tests {
         ] {
             assert_eq!(Target::of(path).operation(), operation, "{path}");
         }
-    }
-
-    #[test]
-    fn pairs_are_decoded_and_come_once() {
-        assert_eq!(pairs("a=b+c%2F&d="), Some(vec![("a".into(), "b c/".into()), ("d".into(), String::new())]));
-        assert_eq!(pairs("a=1&a=2"), None);
-        assert_eq!(pairs(""), Some(vec![]));
     }
 }

@@ -52,7 +52,7 @@ pub(super) fn generate() -> Option<Pair> {
 
 impl Keys {
     /// The claims of `token`, if one of these keys has signed it and it holds now; otherwise what is wrong.
-    pub(super) async fn verify(&self, token: &str) -> Result<Map<String, Value>, &'static str> {
+    pub(crate) async fn verify(&self, token: &str) -> Result<Map<String, Value>, &'static str> {
         let claims = jwt::claims(token).ok_or("it is no JWT")?;
         let (message, signature) = token.rsplit_once('.').ok_or("it is no JWT")?;
         let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| "it is no JWT")?;
@@ -60,7 +60,7 @@ impl Keys {
             Self::Pem(key) => is_signed_with(key, message.as_bytes(), &signature),
             Self::Jwks { ca_file, url } => {
                 let keys = fetch(url, ca_file.as_ref()).await.map_err(|_| "the issuer's keys cannot be read")?;
-                let kid = header(token).and_then(|header| header.get("kid")?.as_str().map(str::to_owned));
+                let kid = jwt::header(token).and_then(|header| header.get("kid")?.as_str().map(str::to_owned));
                 let keys = keys["keys"].as_array().into_iter().flatten();
                 keys.filter(|key| key["kid"].as_str() == kid.as_deref())
                     .any(|key| is_signed_with_jwk(key, message.as_bytes(), &signature).unwrap_or_default())
@@ -74,11 +74,6 @@ impl Keys {
             Ok(claims)
         }
     }
-}
-
-/// What a token says about itself before its claims.
-pub(super) fn header(token: &str) -> Option<Map<String, Value>> {
-    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(token.split('.').next()?).ok()?).ok()
 }
 
 fn is_signed_with(pem: &str, message: &[u8], signature: &[u8]) -> bool {

@@ -7,13 +7,13 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::{
-    api::{Cloud, pairs},
-    aws, keys,
+    api::Cloud,
+    aws,
     people::{Pool, Provider},
     refusal::Refusal,
     world::SCOPE,
 };
-use crate::{jwt, lock::lock};
+use crate::{jwt, lock::lock, query::pairs};
 
 const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
@@ -64,7 +64,7 @@ async fn assertion(cloud: &Cloud, form: &BTreeMap<String, String>) -> Result<(St
     let assertion = form.get("assertion").map(String::as_str).unwrap_or_default();
     let claims = jwt::claims(assertion).ok_or_else(|| grant("Invalid JWT"))?;
     let text = |name: &str| claims.get(name).and_then(Value::as_str).unwrap_or_default();
-    let header = keys::header(assertion).unwrap_or_default();
+    let header = jwt::header(assertion).unwrap_or_default();
     let key_id = header.get("kid").and_then(Value::as_str).unwrap_or_default();
     if header.get("alg").and_then(Value::as_str) != Some("RS256") {
         return Err(grant("Invalid JWT: the algorithm must be RS256"));

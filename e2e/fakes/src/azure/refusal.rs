@@ -1,0 +1,106 @@
+//! How Azure says no: the vault in one way, Entra ID and the metadata service in another.
+
+use axum::{
+    Json,
+    http::{HeaderValue, StatusCode, header::WWW_AUTHENTICATE},
+    response::{IntoResponse, Response},
+};
+use serde_json::json;
+
+/// An error answer.
+#[derive(Debug)]
+pub(super) enum Refusal {
+    /// Of Entra ID: the number that its documentation explains.
+    Entra { code: u32, error: &'static str },
+    /// Of the metadata service.
+    Machine { status: StatusCode, description: &'static str },
+    /// Of the vault.
+    Vault { status: StatusCode, code: &'static str, inner: Option<&'static str>, challenge: Option<String> },
+}
+
+impl Refusal {
+    pub(super) fn vault(status: StatusCode, code: &'static str) -> Self {
+        Self::Vault { status, code, inner: None, challenge: None }
+    }
+
+    pub(super) fn bad_parameter() -> Self {
+        Self::vault(StatusCode::BAD_REQUEST, "BadParameter")
+    }
+
+    pub(super) fn forbidden(inner: &'static str) -> Self {
+        let (status, code) = (StatusCode::FORBIDDEN, "Forbidden");
+        Self::Vault { status, code, inner: Some(inner), challenge: None }
+    }
+
+    pub(super) fn unauthorized(tenant: &str, resource: &str) -> Self {
+        let challenge =
+            format!("Bearer authorization=\"https://login.microsoftonline.com/{tenant}\", resource=\"{resource}\"");
+        let (status, code) = (StatusCode::UNAUTHORIZED, "Unauthorized");
+        Self::Vault { status, code, inner: None, challenge: Some(challenge) }
+    }
+
+    pub(super) fn machine(status: StatusCode, description: &'static str) -> Self {
+        Self::Machine { status, description }
+    }
+
+    /// A client that did not prove who it is.
+    pub(super) fn client(code: u32) -> Self {
+        Self::Entra { code, error: "invalid_client" }
+    }
+
+    pub(super) fn request(code: u32) -> Self {
+        Self::Entra { code, error: "invalid_request" }
+    }
+
+    /// Any status, without details.
+    pub(super) fn of(status: StatusCode) -> Self {
+        let code = match status.as_u16() {
+            400 => "BadParameter",
+            401 => "Unauthorized",
+            403 => "Forbidden",
+            404 => "ResourceNotFound",
+            405 => "MethodNotAllowed",
+            429 => "Throttled",
+            503 => "ServiceUnavailable",
+            _ => "InternalServerError",
+        };
+        Self::vault(status, code)
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Entra { code, error } => {
+                let status = if error == "invalid_client" { StatusCode::UNAUTHORIZED } else { StatusCode::BAD_REQUEST };
+                let body = json!({
+                    "error": error,
+                    "error_description": format!("AADSTS{code}: The login was refused."),
+                    "error_codes": [code],
+                    "timestamp": jiff::Timestamp::now().to_string(),
+                    "trace_id": "00000000-0000-0000-0000-000000000001",
+                    "correlation_id": "00000000-0000-0000-0000-000000000002",
+                    "error_uri": format!("https://login.microsoftonline.com/error?code={code}"),
+                });
+                (status, Json(body)).into_response()
+            }
+            Self::Machine { status, description } => {
+                let body = json!({"error": "invalid_request", "error_description": description});
+                (status, Json(body)).into_response()
+            }
+            Self::Vault { status, code, inner, challenge } => {
+                let mut error = json!({"code": code, "message": "The request was refused."});
+                if let Some(inner) = inner {
+                    error["innererror"] = json!({ "code": inner });
+                }
+                let mut response = (status, Json(json!({ "error": error }))).into_response();
+                let headers = response.headers_mut();
+                headers.insert("x-ms-request-id", HeaderValue::from_static("00000000-0000-0000-0000-000000000003"));
+                if let Some(challenge) = challenge.and_then(|text| HeaderValue::try_from(text).ok()) {
+                    headers.insert(WWW_AUTHENTICATE, challenge);
+                }
+                response
+            }
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! What is asked of a server, and what is made of each answer.
+
+mod conformance;
+mod read;
+mod request;
+mod rig;
+mod store;
