@@ -33,6 +33,11 @@ bench: tools ## what 1,000 syncs cost beside a plain client's writes; OBJECTS=n 
 	cargo build --release --locked --package keyferry --package keyferry-e2e --bins
 	$(TARGET)/release/keyferry-e2e bench $(if $(OBJECTS),--objects=$(OBJECTS))
 
+.PHONY: support
+support: ## write the README's support table anew from what the conformance suite sees
+	UPDATE=1 cargo test --locked --workspace --exclude keyferry --exclude keyferry-e2e conform
+	UPDATE=1 cargo test --locked --package keyferry --test support_table
+
 .PHONY: crds
 crds: ## write crds/generated anew from the Rust types
 	cargo run --locked --quiet --package keyferry-crds --bin crdgen

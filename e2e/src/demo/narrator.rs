@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::Result;
 
 /// Columns that the subject of a line takes.
-const SUBJECT: usize = 26;
+const SUBJECT: usize = 30;
 /// Columns that what is said of it takes, before the time.
 const TEXT: usize = 66;
 

@@ -4,11 +4,14 @@
 //! this namespace only, with the rights of `deploy/rbac.yaml`. Hence all run in parallel.
 
 mod admission;
+mod adoption;
 mod akeyless;
 mod cluster_stores;
 mod creation;
+mod definitions;
 mod deletion;
 mod dependencies;
+mod documented;
 mod drift;
 mod harness;
 mod input;

@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use keyferry_e2e::harness::Operator;
 use serde_json::{Value, json};
 
-use crate::support::{Tenant, external_secret};
+use crate::support::{Tenant, external_secret, secret_store};
 
 /// A team with one remote secret and a running operator.
 async fn tenant(prefix: &str, secret: Value) -> Result<(Tenant<'static>, Operator)> {
@@ -96,6 +96,21 @@ async fn later_entries_win_and_single_keys_win_over_maps() -> Result<()> {
     tenant.apply(&external_secret("doc").extract("doc").extract("other").property("c", "doc", "a")).await?;
 
     tenant.holds("doc", &[("a", "doc"), ("b", "other"), ("c", "doc")]).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_entry_may_read_from_another_store() -> Result<()> {
+    let (tenant, _operator) = tenant("stores", json!({ "a": "from vault" })).await?;
+    let data = json!([{ "key": "/b", "value": "from elsewhere" }, { "key": "/c", "value": "{\"c\": \"map\"}" }]);
+    tenant.apply(&secret_store("elsewhere", json!({ "fake": { "data": data } }))).await?;
+    let elsewhere = || json!({ "storeRef": { "name": "elsewhere", "kind": "SecretStore" } });
+    let b = json!({ "secretKey": "b", "remoteRef": { "key": "/b" }, "sourceRef": elsewhere() });
+    let c = json!({ "extract": { "key": "/c" }, "sourceRef": elsewhere() });
+
+    tenant.apply(&external_secret("doc").property("a", "doc", "a").add("data", b).add("dataFrom", c)).await?;
+
+    tenant.holds("doc", &[("a", "from vault"), ("b", "from elsewhere"), ("c", "map")]).await?;
     Ok(())
 }
 

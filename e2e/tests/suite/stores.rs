@@ -81,6 +81,25 @@ async fn its_interval_says_how_often_it_is_checked() -> Result<()> {
     Ok(())
 }
 
+/// With neither a server nor a login.
+#[tokio::test]
+async fn the_fake_backend_holds_its_values_itself() -> Result<()> {
+    let tenant = Tenant::create("fake").await?;
+    let _operator = tenant.operator().start().await?;
+    let data = json!([
+        { "key": "/db", "value": "plain" },
+        { "key": "/json", "value": "{\"user\": \"ann\"}" },
+        { "key": "/db", "value": "old", "version": "v1" },
+    ]);
+    tenant.apply(&secret_store("fake", json!({ "fake": { "data": data } }))).await?;
+    let old = json!({ "secretKey": "old", "remoteRef": { "key": "/db", "version": "v1" } });
+    let db = external_secret("db").store("fake").key("plain", "/db").property("user", "/json", "user");
+    tenant.apply(&db.add("data", old)).await?;
+
+    tenant.holds("db", &[("old", "old"), ("plain", "plain"), ("user", "ann")]).await?;
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_store_of_another_class_is_left_alone() -> Result<()> {
     let tenant = Tenant::create("class").await?;

@@ -129,7 +129,7 @@ async fn a_login_is_renewed_before_anybody_notices_its_end() -> Result<()> {
 
     let calls = tenant.reads_since(mark, "db")?;
     assert!(calls.iter().all(|call| !call.failed), "{calls:?}");
-    never_failed(&operator).await
+    never_failed(&operator, "often").await
 }
 
 #[tokio::test]

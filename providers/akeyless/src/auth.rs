@@ -1,6 +1,5 @@
 //! Logging in.
 
-#[cfg_attr(not(feature = "aws"), path = "auth/no_aws.rs")]
 mod aws;
 mod azure;
 mod gcp;

@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use keyferry_clouds::aws::AwsKeys;
 use keyferry_core::SecretBytes;
 use keyferry_rest::BaseUrl;
 
@@ -15,19 +16,6 @@ pub struct Environment {
     pub azure: Azure,
     /// Google's metadata server, where it is not at Google's own address (`GCE_METADATA_HOST`).
     pub gcp_metadata: Option<BaseUrl>,
-}
-
-/// AWS credentials and the region whose STS vouches for them.
-#[derive(Clone, Debug)]
-pub struct AwsKeys {
-    /// Access key id.
-    pub access_key_id: String,
-    /// Secret access key.
-    pub secret_access_key: SecretBytes,
-    /// Session token of temporary credentials.
-    pub session_token: Option<SecretBytes>,
-    /// Region.
-    pub region: String,
 }
 
 /// What Azure's own SDKs and its workload identity webhook take from the environment.

@@ -23,7 +23,8 @@ mod provider;
 mod read;
 
 pub use config::{AccessType, AkeylessConfig, Auth, KubernetesToken, ServiceAccount, UnknownAccessType};
-pub use environment::{AwsKeys, Azure, AzureCloud, Environment};
+pub use environment::{Azure, AzureCloud, Environment};
+pub use keyferry_clouds::aws::AwsKeys;
 pub use provider::Akeyless;
 
 /// The backend's name. The doubled syllable is what dashboards of other operators look for.

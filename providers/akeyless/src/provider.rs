@@ -43,6 +43,7 @@ impl Provider for Akeyless {
             find_by_tags: true,
             list: true,
             metadata: false,
+            properties: false,
             versions: true,
         }
     }

@@ -55,7 +55,7 @@ impl Reader {
         let mut values = Values::with_capacity(at.len());
         let mut groups = Vec::new();
         let mut together = BTreeMap::<i32, Vec<Item>>::new();
-        for (index, Locator { name, version, want }) in at.iter().enumerate() {
+        for (index, Locator { name, version, want, .. }) in at.iter().enumerate() {
             let version = number(version.as_ref());
             match known.get(name) {
                 Some(Ok((known, remembered))) if *want == Want::Value => {
@@ -191,7 +191,7 @@ fn number(version: Option<&Version>) -> i32 {
 
 fn fetched(locator: &Locator, value: SecretBytes) -> Arc<Fetched> {
     let version = locator.version.clone().filter(|version| number(Some(version)) != 0);
-    Arc::new(Fetched { value, version })
+    Arc::new(Fetched::new(value, version))
 }
 
 fn no_metadata(name: &RemoteName) -> Error {

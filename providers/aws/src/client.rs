@@ -7,7 +7,7 @@ use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
 use aws_smithy_types::{error::metadata::ProvideErrorMetadata, retry::RetryConfig};
 use aws_types::{SdkConfig, app_name::AppName, region::Region, sdk_config::SharedCredentialsProvider};
-use keyferry_core::{CallObserver, Error, ErrorKind, Result};
+use keyferry_core::{CallObserver, CallReport, Error, ErrorKind, Result};
 use keyferry_rest::{Grant, Session};
 
 use crate::{
@@ -16,7 +16,6 @@ use crate::{
     environment::{Environment, Variable},
     error::{Action, Purpose},
     http,
-    record::Record,
 };
 
 /// The SDK's clients, with one login.
@@ -148,9 +147,9 @@ impl Wire {
         purpose: Purpose<'_>,
         sent: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
     ) -> Result<T> {
-        let record = Record::begin(&*self.observer, self.provider, purpose.action.name);
+        let report = CallReport::begin(&*self.observer, self.provider, purpose.action.name);
         let answer = sent.await.map_err(|failure| purpose.failed(&failure));
-        record.end(answer.as_ref().map(drop).map_err(|error| error.kind));
+        report.end(answer.as_ref().map(drop).map_err(|error| error.kind));
         answer
     }
 

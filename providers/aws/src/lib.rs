@@ -22,7 +22,6 @@ mod http;
 mod names;
 mod parameter_store;
 mod provider;
-mod record;
 mod secrets_manager;
 
 pub use config::{AccessKeys, AwsConfig, Identity, Role, Service, SessionTags, StoreIdentity};

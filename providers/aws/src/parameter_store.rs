@@ -108,5 +108,5 @@ impl ParameterStore {
 /// The value of a parameter; `None` where the answer holds none.
 fn value(parameter: Parameter) -> Option<Fetched> {
     let version = Version::new(parameter.version.to_string()).ok().filter(|_| parameter.version > 0);
-    Some(Fetched { value: SecretBytes::from(parameter.value?), version })
+    Some(Fetched::new(SecretBytes::from(parameter.value?), version))
 }

@@ -84,6 +84,7 @@ impl Provider for Aws {
             find_by_tags: true,
             list: true,
             metadata: true,
+            properties: false,
             versions: true,
         }
     }

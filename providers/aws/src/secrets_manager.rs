@@ -93,5 +93,5 @@ fn leaves_items_open(error: &Error) -> bool {
 /// The value of a secret, in whichever of the two forms it has; `None` where it has neither.
 fn value(string: Option<String>, binary: Option<Blob>, version: Option<String>) -> Option<Fetched> {
     let value = string.map(SecretBytes::from).or_else(|| binary.map(|blob| SecretBytes::new(blob.into_inner())))?;
-    Some(Fetched { value, version: version.and_then(|version| Version::new(version).ok()) })
+    Some(Fetched::new(value, version.and_then(|version| Version::new(version).ok())))
 }

@@ -36,7 +36,7 @@ impl Fake {
     }
 
     fn read(&self, at: &Locator) -> Result<Arc<Fetched>> {
-        let Locator { name, version, want } = at;
+        let Locator { name, version, want, .. } = at;
         if *want == Want::Metadata {
             return Err(unsupported("ReadSecret", "entries of a fake store have no metadata"));
         }
@@ -51,7 +51,7 @@ impl Fake {
             let version = version.as_ref().map(Version::as_str).unwrap_or_default();
             missing(format!("data has no version \"{version}\" of key \"{name}\""))
         })?;
-        Ok(Arc::new(Fetched { value: value.clone(), version: version.clone() }))
+        Ok(Arc::new(Fetched::new(value.clone(), version.clone())))
     }
 }
 
@@ -68,6 +68,7 @@ impl Provider for Fake {
             find_by_tags: false,
             list: true,
             metadata: false,
+            properties: false,
             versions: true,
         }
     }

@@ -11,13 +11,11 @@
 use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
+use keyferry_clouds::google::{AccessToken, ClusterIdentity, ServiceAccountKey, WorkloadIdentity};
 use keyferry_core::{Error, ErrorKind, Result, SecretBytes, TokenSource};
 use keyferry_rest::{Lease, Login};
 
-use self::{
-    external_account::ExternalAccount, service_account::ServiceAccountKey, token::AccessToken,
-    workload_identity::ClusterIdentity,
-};
+use self::external_account::ExternalAccount;
 use crate::services::{Services, invalid};
 
 mod ambient;
@@ -25,13 +23,7 @@ mod authorized_user;
 mod aws;
 mod cred_config;
 mod external_account;
-mod impersonation;
-pub(crate) mod metadata;
-mod refusal;
-mod service_account;
 mod subject;
-pub(crate) mod token;
-mod workload_identity;
 
 /// `auth`: how a store logs in.
 #[derive(Clone, Debug, Default)]
@@ -45,22 +37,6 @@ pub enum Auth {
     ServiceAccountKey(SecretBytes),
     /// `workloadIdentity`: the workload identity of GKE.
     WorkloadIdentity(WorkloadIdentity),
-}
-
-/// `workloadIdentity`: a Kubernetes ServiceAccount of a GKE cluster. If it is annotated with
-/// `iam.gke.io/gcp-service-account`, the store acts as that service account, else as the ServiceAccount itself.
-#[derive(Clone, Debug)]
-pub struct WorkloadIdentity {
-    /// `serviceAccountRef.audiences`: audiences of the ServiceAccount's token besides the cluster's identity pool.
-    pub audiences: Vec<String>,
-    /// `clusterLocation`; without it, the metadata server tells.
-    pub cluster_location: Option<String>,
-    /// `clusterName`; without it, the metadata server tells.
-    pub cluster_name: Option<String>,
-    /// `clusterProjectID`; without it, the metadata server tells.
-    pub cluster_project: Option<String>,
-    /// `serviceAccountRef`.
-    pub tokens: Arc<dyn TokenSource>,
 }
 
 /// `workloadIdentityFederation`: an identity from elsewhere that a workload identity pool accepts.
@@ -110,12 +86,6 @@ pub struct AwsCredentials {
     pub session_token: Option<SecretBytes>,
 }
 
-/// The annotation by which a Kubernetes ServiceAccount acts as a service account of Google's.
-const SERVICE_ACCOUNT_ANNOTATION: &str = "iam.gke.io/gcp-service-account";
-
-/// The permission that a token carries; what it may really do is up to IAM.
-const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
-
 /// Logs a store in.
 pub(crate) struct GoogleLogin {
     method: Method,
@@ -159,9 +129,9 @@ impl Login for GoogleLogin {
     async fn login(&self, _current: Option<&AccessToken>) -> Result<Lease<AccessToken>> {
         let lease = match &self.method {
             Method::Ambient => ambient::login(&self.services).await,
-            Method::Cluster(identity) => identity.login(&self.services).await,
+            Method::Cluster(identity) => identity.login(&self.services.google).await,
             Method::ExternalAccount(account) => account.login(&self.services).await,
-            Method::ServiceAccountKey(key) => key.login(&self.services).await,
+            Method::ServiceAccountKey(key) => key.login(&self.services.google).await,
         };
         lease.map_err(never_not_found)
     }
@@ -187,7 +157,7 @@ impl fmt::Debug for GoogleLogin {
 }
 
 #[cfg(test)]
-pub(crate) use self::service_account::tests::key_file;
+pub(crate) mod fixtures;
 
 #[cfg(test)]
 mod tests {

@@ -16,15 +16,15 @@ use http::{
     Extensions, HeaderMap, HeaderValue,
     header::{AUTHORIZATION, HeaderName},
 };
-use keyferry_core::{Error, ErrorKind, Fetched, Result, SecretBytes, Version};
+use keyferry_clouds::google::AccessToken;
+use keyferry_core::{CallObserver, CallReport, Error, ErrorKind, Fetched, Result, SecretBytes, Version};
 use keyferry_rest::Session;
 use tokio::sync::OnceCell;
 use zeroize::Zeroizing;
 
 use crate::{
     PROVIDER,
-    auth::{GoogleLogin, token::AccessToken},
-    calls::Calls,
+    auth::GoogleLogin,
     failure::{Failure, failure},
     name::{Parent, last},
     services::invalid,
@@ -32,7 +32,7 @@ use crate::{
 
 /// Secret Manager for one store.
 pub(crate) struct SecretManager {
-    calls: Calls,
+    observer: Arc<dyn CallObserver>,
     endpoint: String,
     session: Arc<Session<GoogleLogin>>,
     stub: OnceCell<SecretManagerService>,
@@ -60,8 +60,8 @@ const SECRETS_PER_PAGE: i32 = 1_000;
 const VERSIONS_PER_PAGE: i32 = 10;
 
 impl SecretManager {
-    pub(crate) fn new(endpoint: String, session: Arc<Session<GoogleLogin>>, calls: Calls) -> Self {
-        Self { calls, endpoint, session, stub: OnceCell::new() }
+    pub(crate) fn new(endpoint: String, session: Arc<Session<GoogleLogin>>, observer: Arc<dyn CallObserver>) -> Self {
+        Self { observer, endpoint, session, stub: OnceCell::new() }
     }
 
     /// The value of the version at `path`.
@@ -141,7 +141,7 @@ impl SecretManager {
             .session
             .with(async |_| {
                 let stub = self.stub(about.operation).await?;
-                let report = self.calls.begin(about.operation);
+                let report = CallReport::begin(&*self.observer, PROVIDER, about.operation);
                 let answer = match send(stub).await {
                     Ok(answer) => read(answer).map_err(Failure::from),
                     Err(error) => Err(failure(about.operation, about.what, about.parent, &error)),
@@ -197,7 +197,7 @@ fn value(about: About<'_>, answer: AccessSecretVersionResponse) -> Result<Fetche
         _ => {}
     }
     let version = Version::new(last(&answer.name)).ok();
-    Ok(Fetched { value: SecretBytes::new(Vec::from(payload.data)), version })
+    Ok(Fetched::new(SecretBytes::new(Vec::from(payload.data)), version))
 }
 
 /// Shows Google's client the store's login.
@@ -234,10 +234,11 @@ fn headers(token: &AccessToken) -> Option<HeaderMap> {
 #[cfg(test)]
 mod tests {
     use google_cloud_secretmanager_v1::model::{AccessSecretVersionResponse, SecretPayload};
+    use keyferry_clouds::google::AccessToken;
     use keyferry_core::{ErrorKind, SecretBytes, Version};
 
     use super::{About, headers, value};
-    use crate::{auth::token::AccessToken, name::Parent};
+    use crate::name::Parent;
 
     fn read(payload: Option<SecretPayload>) -> keyferry_core::Result<keyferry_core::Fetched> {
         let answer = AccessSecretVersionResponse::new()

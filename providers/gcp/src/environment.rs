@@ -2,6 +2,7 @@
 
 use std::{env, path::PathBuf};
 
+use keyferry_clouds::google;
 use keyferry_core::Result;
 use keyferry_rest::BaseUrl;
 
@@ -56,19 +57,9 @@ impl Environment {
     /// | `KEYFERRY_GCP_…_ENDPOINT` | one of [`Endpoints`]; for …, see there |
     pub fn of(lookup: impl Fn(&str) -> Option<String>) -> Result<Self> {
         let value = |name: &str| lookup(name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
-        let url = |name: &str, text: Option<String>| match text.map(|text| BaseUrl::parse(&text)) {
-            Some(Err(wrong)) => {
-                let text = format!("the variable {name} of the operator's environment {wrong}; correct or remove it");
-                Err(invalid("Configure", text))
-            }
-            Some(Ok(url)) => Ok(Some(url)),
-            None => Ok(None),
-        };
-        let endpoint = |service: &str| {
-            let name = format!("KEYFERRY_GCP_{service}_ENDPOINT");
-            url(&name, value(&name))
-        };
-        let host = value("GCE_METADATA_HOST").map(|host| format!("http://{host}"));
+        let wrong = |problem: String| invalid("Configure", format!("{problem}; correct or remove it"));
+        let logins = google::Endpoints::from_variables(&lookup).map_err(wrong)?;
+        let endpoint = |service: &str| google::endpoint(&lookup, service).map_err(wrong);
         let gcloud = value("CLOUDSDK_CONFIG")
             .map(PathBuf::from)
             .or_else(|| Some(PathBuf::from(value("HOME")?).join(".config/gcloud")));
@@ -76,12 +67,12 @@ impl Environment {
             credentials_file: value("GOOGLE_APPLICATION_CREDENTIALS").map(PathBuf::from),
             endpoints: Endpoints {
                 aws_metadata: endpoint("AWS_METADATA")?,
-                iam_credentials: endpoint("IAMCREDENTIALS")?,
-                metadata: endpoint("METADATA")?.or(url("GCE_METADATA_HOST", host)?),
-                oauth2: endpoint("OAUTH2")?,
+                iam_credentials: logins.iam_credentials,
+                metadata: logins.metadata,
+                oauth2: logins.oauth2,
                 secret_manager: endpoint("SECRETMANAGER")?,
-                secure_token: endpoint("SECURETOKEN")?,
-                sts: endpoint("STS")?,
+                secure_token: logins.secure_token,
+                sts: logins.sts,
             },
             gcloud_file: gcloud.map(|folder| folder.join("application_default_credentials.json")),
         })

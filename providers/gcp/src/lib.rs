@@ -13,7 +13,6 @@
 //! | `provider.rs` | what [`keyferry_core::Provider`] makes of them |
 
 mod auth;
-mod calls;
 mod client;
 mod config;
 mod environment;
@@ -22,9 +21,10 @@ mod name;
 mod provider;
 mod services;
 
-pub use auth::{Auth, AwsCredentials, Federation, Subject, WorkloadIdentity};
+pub use auth::{Auth, AwsCredentials, Federation, Subject};
 pub use config::{GcpConfig, VersionSelection};
 pub use environment::{Endpoints, Environment};
+pub use keyferry_clouds::google::WorkloadIdentity;
 pub use provider::Gcp;
 
 /// The name that metrics and messages show.

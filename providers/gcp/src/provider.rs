@@ -14,7 +14,7 @@ use tokio::{sync::OnceCell, time::Instant};
 
 use crate::{
     Auth, GcpConfig, PROVIDER, VersionSelection,
-    auth::{GoogleLogin, metadata},
+    auth::GoogleLogin,
     client::SecretManager,
     name::{Parent, check_location, check_project, filter, last},
     services::{Services, invalid},
@@ -65,7 +65,7 @@ impl Gcp {
         };
         let services = Services::new(environment, observer)?;
         let session = Arc::new(Session::new(GoogleLogin::new(auth, services.clone())?));
-        let client = SecretManager::new(endpoint, Arc::clone(&session), services.calls.clone());
+        let client = SecretManager::new(endpoint, Arc::clone(&session), services.google.http.observer());
         Ok(Self { client, location, parent: OnceCell::new(), project, services, session, version_selection })
     }
 
@@ -82,7 +82,7 @@ impl Gcp {
     }
 
     async fn find_project(&self) -> Result<String> {
-        let project = metadata::project(&self.services).await.map_err(|mut error| {
+        let project = self.services.google.project().await.map_err(|mut error| {
             error.message = format!("projectID is missing, and {}; name the project in the store", error.message);
             error
         })?;
@@ -132,7 +132,7 @@ impl Gcp {
         let secret = self.client.describe(parent, &path, &format!("the secret {}", at.name)).await?;
         let json = json!({"annotations": secret.annotations, "labels": secret.labels}).to_string();
         let value = canonical_json(json.as_bytes()).unwrap_or_else(|_| SecretBytes::from(json));
-        Ok(Fetched { value, version: None })
+        Ok(Fetched::new(value, None))
     }
 }
 
@@ -149,6 +149,7 @@ impl Provider for Gcp {
             find_by_tags: true,
             list: true,
             metadata: true,
+            properties: false,
             versions: true,
         }
     }
@@ -190,7 +191,7 @@ mod tests {
     use keyferry_core::{ErrorKind, SecretBytes, Unobserved};
 
     use super::Gcp;
-    use crate::{Auth, Environment, GcpConfig, VersionSelection, auth::key_file};
+    use crate::{Auth, Environment, GcpConfig, VersionSelection, auth::fixtures::key_file};
 
     fn config() -> GcpConfig {
         GcpConfig {

@@ -19,10 +19,6 @@ use crate::{
     refusal, wire,
 };
 
-#[cfg(feature = "aws")]
-mod aws;
-#[cfg(not(feature = "aws"))]
-#[path = "auth/no_aws.rs"]
 mod aws;
 mod azure;
 mod gcp;

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use keyferry_clouds::aws::AwsKeys;
 use keyferry_core::{Error, ErrorKind, Result, SecretBytes};
 use keyferry_rest::{BaseUrl, Tls};
 
@@ -136,19 +137,6 @@ pub struct Ambient {
     pub service_account_token: PathBuf,
     /// AWS credentials; `None` looks for them where the AWS SDK looks.
     pub aws: Option<AwsKeys>,
-}
-
-/// AWS credentials and the region whose STS vouches for them.
-#[derive(Clone, Debug)]
-pub struct AwsKeys {
-    /// Access key id.
-    pub access_key_id: String,
-    /// Secret access key.
-    pub secret_access_key: SecretBytes,
-    /// Session token of temporary credentials.
-    pub session_token: Option<SecretBytes>,
-    /// Region.
-    pub region: String,
 }
 
 impl Default for Ambient {

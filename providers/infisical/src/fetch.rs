@@ -30,7 +30,7 @@ impl Ask {
     /// Understands the locator at `index` of a batch, in a store whose folder is `scope`.
     pub(crate) fn parse(index: usize, locator: &Locator, scope: &str) -> Result<Self> {
         let wrong = |message| Error::new(ErrorKind::InvalidConfig, PROVIDER, GET, message);
-        let Locator { name, version, want } = locator;
+        let Locator { name, version, want, .. } = locator;
         let address = Address::of(scope, name.as_str()).ok_or_else(|| {
             wrong(format!("the key {name} names no secret; the secret's name must follow its last slash"))
         })?;
@@ -152,5 +152,5 @@ fn fetched(entry: &Entry, ask: &Ask) -> Result<Arc<Fetched>> {
         return Err(error(ErrorKind::Malformed, text));
     };
     let version = entry.version.and_then(|number| Version::new(number.to_string()).ok());
-    Ok(Arc::new(Fetched { value, version }))
+    Ok(Arc::new(Fetched::new(value, version)))
 }

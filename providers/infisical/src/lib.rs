@@ -17,7 +17,8 @@ mod provider;
 mod refusal;
 mod wire;
 
-pub use config::{Ambient, Auth, AwsKeys, InfisicalConfig, Scope};
+pub use config::{Ambient, Auth, InfisicalConfig, Scope};
+pub use keyferry_clouds::aws::AwsKeys;
 pub use provider::Infisical;
 
 /// The name by which metrics and messages know this backend.

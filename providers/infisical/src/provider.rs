@@ -46,6 +46,7 @@ impl Provider for Infisical {
             find_by_tags: true,
             list: true,
             metadata: true,
+            properties: false,
             versions: true,
         }
     }

@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use keyferry_core::{Capabilities, Error, ErrorKind, Fetched, Locator, Page, Provider, Query, Result};
+use keyferry_core::{Capabilities, Error, ErrorKind, Fetched, Locator, Page, Provider, Query, Result, Retry as Hint};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::{LayerObserver, Operation, Settings, backoff::decorrelated, stack::Layer};
@@ -143,13 +143,13 @@ impl Patience {
             return false;
         }
         let shortest = match error.retry {
-            keyferry_core::Retry::Never => return false,
+            Hint::Never => return false,
             // Fresh credentials that are refused as well will not get better.
-            keyferry_core::Retry::Backoff if error.kind == ErrorKind::Unauthenticated && self.retries > 0 => {
+            Hint::Backoff if error.kind == ErrorKind::Unauthenticated && self.retries > 0 => {
                 return false;
             }
-            keyferry_core::Retry::Backoff => self.policy.base,
-            keyferry_core::Retry::After(hint) => hint,
+            Hint::Backoff => self.policy.base,
+            Hint::After(hint) => hint,
         };
         shortest < self.left()
     }
@@ -163,8 +163,8 @@ impl Patience {
         let hint = errors
             .into_iter()
             .filter_map(|error| match error.retry {
-                keyferry_core::Retry::After(hint) => Some(hint + base.mul_f64(rand::random())),
-                keyferry_core::Retry::Backoff | keyferry_core::Retry::Never => None,
+                Hint::After(hint) => Some(hint + base.mul_f64(rand::random())),
+                Hint::Backoff | Hint::Never => None,
             })
             .max();
         Some(hint.unwrap_or(self.last_pause)).filter(|pause| *pause < self.left())

@@ -3,8 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use keyferry_core::Locator;
-use keyferry_core::{Capabilities, Error, ErrorKind, Fetched, Page, Provider, Query, Result};
+use keyferry_core::{Capabilities, Error, ErrorKind, Fetched, Locator, Page, Provider, Query, Result};
 use tokio::time::{Instant, timeout};
 
 use crate::{Operation, stack::Layer};

@@ -73,12 +73,13 @@ impl Client {
         self.provider
     }
 
-    pub(crate) fn http(&self) -> &reqwest::Client {
-        &self.http
+    /// Who hears of its requests, for those that a backend has to make in another way.
+    pub fn observer(&self) -> Arc<dyn CallObserver> {
+        Arc::clone(&self.observer)
     }
 
-    pub(crate) fn observer(&self) -> Arc<dyn CallObserver> {
-        Arc::clone(&self.observer)
+    pub(crate) fn http(&self) -> &reqwest::Client {
+        &self.http
     }
 }
 

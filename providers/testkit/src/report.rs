@@ -1,6 +1,6 @@
 //! What the conformance suite saw.
 
-use std::fmt;
+use std::{env, fmt, fs, path::Path};
 
 use serde_json::{Value, json};
 
@@ -20,6 +20,8 @@ pub enum Outcome {
 pub struct Report {
     /// [`keyferry_core::Provider::name`]
     pub provider: &'static str,
+    /// How many locators one native call answers.
+    pub batch: usize,
     /// Each case of the suite, in its order.
     pub cases: Vec<(&'static str, Outcome)>,
 }
@@ -48,6 +50,24 @@ impl Report {
         assert!(!failed, "{self}");
     }
 
+    /// As [`Report::assert_conforms`], and what was seen must be what `docs/backends/seen/NAME.json` says: the README's
+    /// table is made of these files. With `UPDATE=1` in the environment they are written anew.
+    ///
+    /// # Panics
+    /// When a case failed, or the file says something else.
+    pub fn assert_recorded(&self, name: &str) {
+        self.assert_conforms();
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/backends/seen").join(format!("{name}.json"));
+        let seen = format!("{:#}\n", self.to_json());
+        if env::var_os("UPDATE").is_some() {
+            fs::write(&path, seen).expect("the record can be written");
+            return;
+        }
+        let recorded = fs::read_to_string(&path).unwrap_or_default();
+        let path = path.display();
+        assert_eq!(seen, recorded, "{path} is out of date; run the test once with UPDATE=1, then `make support`");
+    }
+
     /// One line of JSON, for a table of what each backend can do.
     pub fn to_json(&self) -> Value {
         let cases: serde_json::Map<_, _> = self
@@ -62,7 +82,7 @@ impl Report {
                 ((*name).to_owned(), outcome)
             })
             .collect();
-        json!({ "provider": self.provider, "cases": cases })
+        json!({ "provider": self.provider, "batch": self.batch, "cases": cases })
     }
 }
 
@@ -87,14 +107,14 @@ mod tests {
     use super::{Outcome, Report};
 
     fn report(outcome: Outcome) -> Report {
-        Report { provider: "Memory", cases: vec![("get", Outcome::Passed), ("denied", outcome)] }
+        Report { provider: "Memory", batch: 1, cases: vec![("get", Outcome::Passed), ("denied", outcome)] }
     }
 
     #[test]
     fn a_line_tells_each_case() {
         assert_eq!(
             report(Outcome::Skipped("no way".into())).to_json(),
-            json!({ "provider": "Memory", "cases": { "get": "passed", "denied": { "skipped": "no way" } } })
+            json!({ "provider": "Memory", "batch": 1, "cases": { "get": "passed", "denied": { "skipped": "no way" } } })
         );
     }
 

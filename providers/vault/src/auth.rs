@@ -1,10 +1,18 @@
 //! Ways to log in.
 
+mod aws;
+mod google;
+
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
+use jiff::Timestamp;
 use keyferry_core::{Result, SecretBytes, TokenSource};
 use keyferry_rest::Identity;
 
+pub use self::{
+    aws::{AwsIdentity, AwsLogin},
+    google::{GoogleIdentity, GoogleLogin},
+};
 use crate::client::{VaultClient, operation};
 
 /// How a store comes by its token.
@@ -34,6 +42,8 @@ pub enum LoginMethod {
         /// One of the role's secret ids.
         secret_id: SecretBytes,
     },
+    /// An identity of AWS.
+    Aws(Box<AwsLogin>),
     /// A TLS client certificate.
     Cert {
         /// The certificate role, unless the server shall look for a matching one.
@@ -41,6 +51,8 @@ pub enum LoginMethod {
         /// The certificate. It takes the place of [`crate::Tls::identity`].
         identity: Identity,
     },
+    /// A service account of Google's.
+    Google(Box<GoogleLogin>),
     /// A JWT, also one that Vault has reviewed by a Kubernetes API server.
     Jwt {
         /// The role; where it is absent, the method's default role.
@@ -88,7 +100,9 @@ impl LoginMethod {
             Self::AppRole { role_id, secret_id } => {
                 ("login".into(), vec![("role_id", role_id.trimmed()), ("secret_id", secret_id.trimmed())])
             }
+            Self::Aws(login) => ("login".into(), login.members(client, Timestamp::now()).await?),
             Self::Cert { role: name, .. } => ("login".into(), role("name", name).into_iter().collect()),
+            Self::Google(login) => ("login".into(), login.members(client, Timestamp::now()).await?),
             Self::Jwt { role: name, jwt } => {
                 let jwt = ("jwt", jwt.jwt(client).await?);
                 ("login".into(), role("role", name).into_iter().chain([jwt]).collect())

@@ -105,6 +105,21 @@ impl VaultClient {
         self.index.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// A client for the clouds' own endpoints, which have public certificates, or none.
+    pub(crate) fn clouds(&self) -> Result<Client> {
+        Client::new(PROVIDER, &Tls::default(), self.observer())
+    }
+
+    /// Who hears of requests.
+    pub(crate) fn observer(&self) -> Arc<dyn CallObserver> {
+        self.http.observer()
+    }
+
+    /// The server's address.
+    pub(crate) fn server(&self) -> &BaseUrl {
+        &self.server
+    }
+
     /// Something in the settings or the reference that cannot work.
     pub(crate) fn invalid(&self, operation: &'static str, message: impl fmt::Display) -> Error {
         self.http.invalid(operation, message)

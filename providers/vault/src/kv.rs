@@ -67,7 +67,7 @@ impl VaultClient {
                     return Err(refusal(&answer, Within::Secrets));
                 }
                 let Unversioned { data } = answer.json()?;
-                Ok(Fetched { value: canonical(&answer, data)?, version: None })
+                Ok(Fetched::new(canonical(&answer, data)?, None))
             }
             KvVersion::V2 => versioned(&answer),
         }
@@ -112,9 +112,7 @@ fn versioned(answer: &Answer) -> Result<Fetched> {
     }
     let Envelope { data: Versioned { data, metadata } } = answer.json()?;
     match data {
-        Some(data) => {
-            Ok(Fetched { value: canonical(answer, data)?, version: Version::new(metadata.version.to_string()).ok() })
-        }
+        Some(data) => Ok(Fetched::new(canonical(answer, data)?, Version::new(metadata.version.to_string()).ok())),
         None if metadata.is_deleted() => Err(deleted(answer, &metadata)),
         None => Err(answer.error(ErrorKind::Malformed, format!("the answer about {} holds no data", answer.about()))),
     }

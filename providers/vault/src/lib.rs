@@ -13,8 +13,12 @@ mod path;
 mod provider;
 mod session;
 
-pub use auth::{Auth, JwtSource, LoginMethod};
+pub use auth::{Auth, AwsIdentity, AwsLogin, GoogleIdentity, GoogleLogin, JwtSource, LoginMethod};
 pub use config::{KvVersion, VaultConfig};
+pub use keyferry_clouds::{
+    aws::Role as AwsRole,
+    google::{Endpoints as GoogleEndpoints, WorkloadIdentity},
+};
 pub use keyferry_rest::{Identity, Tls};
 pub use provider::Vault;
 

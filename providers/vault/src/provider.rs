@@ -75,6 +75,7 @@ impl Provider for Vault {
             find_by_tags: versioned,
             list: true,
             metadata: versioned,
+            properties: false,
             versions: versioned,
         }
     }
@@ -116,7 +117,7 @@ impl Provider for Vault {
 
 impl Vault {
     async fn fetch_one(&self, locator: &Locator) -> Result<Arc<Fetched>> {
-        let Locator { name, version, want } = locator;
+        let Locator { name, version, want, .. } = locator;
         let invalid = |text| self.client.invalid(operation::READ, format!("the key {name} {text}"));
         let place = self.paths.secret(name.as_str()).map_err(invalid)?;
         let version = version.as_ref().map(Version::as_str);
@@ -140,7 +141,7 @@ impl Vault {
             }
             (Want::Metadata, KvVersion::V2, _) => {
                 let value = self.metadata(&place).await?.to_json();
-                Ok(Arc::new(Fetched { value, version: None }))
+                Ok(Arc::new(Fetched::new(value, None)))
             }
         }
     }

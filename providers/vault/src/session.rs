@@ -76,7 +76,12 @@ impl VaultLogin {
             400 | 401 | 403 => {
                 let what = match &self.method {
                     LoginMethod::AppRole { .. } => "role id and secret id",
+                    LoginMethod::Aws(_) => {
+                        "vaultRole, which AWS principals it admits, the server ID, and that the method asks the STS of the \
+                         store's region"
+                    }
                     LoginMethod::Cert { .. } => "client certificate and role",
+                    LoginMethod::Google(_) => "role, its type, and which service accounts it admits",
                     LoginMethod::Jwt { .. } => "role, and which issuers, subjects and audiences it accepts",
                     LoginMethod::Password { .. } => "user name and password",
                 };

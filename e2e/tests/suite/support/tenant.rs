@@ -197,10 +197,10 @@ impl<'a> Tenant<'a> {
     }
 }
 
-/// Fails if any sync of this operator failed so far.
-pub(crate) async fn never_failed(operator: &Operator) -> Result<()> {
-    let failures = operator.metrics().await?.sum("externalsecret_sync_calls_error", &[]);
-    ensure!(failures.is_none_or(|failures| failures < 0.5), "{failures:?} syncs failed");
+/// Fails if any sync of an ExternalSecret failed so far.
+pub(crate) async fn never_failed(operator: &Operator, name: &str) -> Result<()> {
+    let failures = operator.metrics().await?.sum("externalsecret_sync_calls_error", &[("name", name)]);
+    ensure!(failures.is_none_or(|failures| failures < 0.5), "{failures:?} syncs of {name} failed");
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use keyferry_clouds::azure::{METADATA, ManagedIdentity, Which};
 use keyferry_core::{Error, ErrorKind, Result, SecretBytes};
 use keyferry_rest::{BaseUrl, Client, Url, secret};
 use serde::Deserialize;
@@ -14,8 +15,6 @@ use crate::{
 };
 
 const TOKEN: &str = "GetAzureToken";
-const MANAGED_TOKEN: &str = "GetAzureManagedIdentityToken";
-const METADATA: &str = "http://169.254.169.254";
 const CLIENT_ID: &str = "azure.workload.identity/client-id";
 const TENANT_ID: &str = "azure.workload.identity/tenant-id";
 const EXCHANGE_AUDIENCE: &str = "api://AzureADTokenExchange";
@@ -77,7 +76,7 @@ impl Identity {
 
     pub(super) async fn token(&self) -> Result<SecretBytes> {
         match &self.source {
-            Source::Managed(object_id) => self.managed(Some(("object_id", object_id))).await,
+            Source::Managed(object_id) => self.managed(Some(Which::ObjectId(object_id.clone()))).await,
             Source::Workload { account, client, tenant } => {
                 let mut audiences = account.audiences.clone();
                 audiences.push(EXCHANGE_AUDIENCE.to_owned());
@@ -94,39 +93,16 @@ impl Identity {
                     let assertion = read(file).await?;
                     self.application(client, tenant, Proof::Assertion(&assertion)).await
                 }
-                Azure { client_id, .. } => self.managed(client_id.as_deref().map(|id| ("client_id", id))).await,
+                Azure { client_id, .. } => self.managed(client_id.clone().map(Which::ClientId)).await,
             },
         }
     }
 
-    async fn managed(&self, which: Option<(&str, &str)>) -> Result<SecretBytes> {
-        let base = self.azure.metadata.clone().map_or_else(|| BaseUrl::parse(METADATA), Ok);
-        let url = base.and_then(|base| base.join("metadata/identity/oauth2/token"));
-        let mut request = self
-            .http
-            .get(
-                MANAGED_TOKEN,
-                url.map_err(|error| invalid(format!("the address of Azure's metadata service {error}")))?,
-            )
-            .about("the managed identity of the operator's node")
-            .header("Metadata", "true")
-            .query("api-version", "2018-02-01")
-            .query("resource", &format!("{}/", self.azure.cloud.management()));
-        if let Some((key, id)) = which {
-            request = request.query(key, id);
-        }
-        let answer = request.send().await?;
-        // The service answers 404 for a while after a node has started.
-        if let 400..=403 = answer.status() {
-            let text = "Azure's metadata service gives no token for access type azure_ad; assign the managed identity to \
-                        the nodes, and check accessTypeParam";
-            return Err(answer.error(ErrorKind::Unauthenticated, text));
-        }
-        if answer.status() == 404 {
-            let text = "Azure's metadata service does not know the managed identity for access type azure_ad yet";
-            return Err(answer.error(ErrorKind::Unavailable, text));
-        }
-        Ok(answer.json::<Token>()?.access_token)
+    async fn managed(&self, which: Option<Which>) -> Result<SecretBytes> {
+        let metadata = self.azure.metadata.clone().map_or_else(|| BaseUrl::parse(METADATA), Ok);
+        let metadata = metadata.map_err(|error| invalid(format!("the address of Azure's metadata service {error}")))?;
+        let resource = format!("{}/", self.azure.cloud.management());
+        ManagedIdentity::new(self.http.clone(), &metadata, resource, which, "access type azure_ad")?.token().await
     }
 
     async fn application(&self, client: &str, tenant: &str, proof: Proof<'_>) -> Result<SecretBytes> {

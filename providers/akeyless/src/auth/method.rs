@@ -2,10 +2,16 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+use keyferry_clouds::aws;
 use keyferry_core::{Result, SecretBytes};
 use keyferry_rest::Client;
 
-use super::{Encoded, Proof, aws, azure, gcp, text};
+use super::{
+    Encoded, Proof,
+    aws::{identity, signed_question},
+    azure, gcp, text,
+};
 use crate::{
     config::{Auth, KubernetesToken, ServiceAccount, credential},
     environment::Environment,
@@ -15,9 +21,9 @@ use crate::{
 #[derive(Debug)]
 pub(crate) enum Method {
     AccessKey { access_key: SecretBytes },
-    AwsIam(aws::Aws),
+    AwsIam(Box<aws::Identity>),
     AzureAd(Box<azure::Identity>),
-    Gcp(gcp::Identity),
+    Gcp(Box<gcp::Identity>),
     Kubernetes { config_name: String, token: KubernetesToken },
 }
 
@@ -35,16 +41,14 @@ impl Method {
             Auth::AccessKey { access_key } => {
                 Self::AccessKey { access_key: credential("accessTypeParam", &access_key)? }
             }
-            Auth::AwsIam => Self::AwsIam(aws::Aws::new(environment.aws)?),
+            Auth::AwsIam => Self::AwsIam(Box::new(identity(environment.aws.as_ref())?)),
             Auth::AzureAd { id, service_account } => {
                 let identity = azure::Identity::new(clouds, environment.azure, param(id)?, service_account)?;
                 Self::AzureAd(Box::new(identity))
             }
-            Auth::Gcp { audience } => Self::Gcp(gcp::Identity {
-                http: clouds,
-                metadata: environment.gcp_metadata,
-                audience: param(audience)?,
-            }),
+            Auth::Gcp { audience } => {
+                Self::Gcp(Box::new(gcp::Identity::new(clouds, environment.gcp_metadata, param(audience)?)))
+            }
             Auth::Kubernetes { config_name, token } => {
                 let token = match token {
                     KubernetesToken::Kept(token) => {
@@ -61,7 +65,9 @@ impl Method {
     pub(super) async fn proof(&self) -> Result<Proof<'_>> {
         Ok(match self {
             Self::AccessKey { access_key } => Proof::AccessKey { access_key: text(access_key) },
-            Self::AwsIam(aws) => Proof::AwsIam { cloud_id: Encoded::of(&aws.signed_question().await?) },
+            Self::AwsIam(identity) => {
+                Proof::AwsIam { cloud_id: Encoded::of(&signed_question(identity, Timestamp::now()).await?) }
+            }
             Self::AzureAd(identity) => Proof::AzureAd { cloud_id: Encoded::of(&identity.token().await?) },
             Self::Gcp(identity) => Proof::Gcp { cloud_id: Encoded::of(&identity.token().await?) },
             Self::Kubernetes { config_name, token } => {

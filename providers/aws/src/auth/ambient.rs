@@ -17,14 +17,13 @@ use aws_smithy_runtime_api::client::{
     result::{ConnectorError, SdkError},
 };
 use aws_smithy_types::{error::metadata::ProvideErrorMetadata, retry::RetryConfig};
-use keyferry_core::{CallObserver, Error, ErrorKind, Result};
+use keyferry_core::{CallObserver, CallReport, Error, ErrorKind, Result};
 use tokio::sync::OnceCell;
 
 use crate::{
     client::Wire,
     error::{Action, Purpose},
     http,
-    record::Record,
 };
 
 /// Environment variables, a shared profile, web identity, Pod Identity or ECS, the instance's role: the first that has
@@ -136,9 +135,9 @@ impl HttpConnector for Observed {
         let (observer, provider) = (Arc::clone(&self.observer), self.provider);
         let answer = self.inner.call(request);
         HttpConnectorFuture::new(async move {
-            let record = Record::begin(&*observer, provider, operation);
+            let report = CallReport::begin(&*observer, provider, operation);
             let answer = answer.await;
-            record.end(outcome(&answer));
+            report.end(outcome(&answer));
             answer
         })
     }

@@ -37,6 +37,6 @@ impl ParameterStore {
         let lacking = || self.client.purpose(TAGS, &about).lacking("list");
         let tags = got.tag_list.ok_or_else(lacking)?;
         let value = tags_as_json(tags.iter().map(|tag| (tag.key(), tag.value()))).ok_or_else(lacking)?;
-        Ok(Fetched { value, version: None })
+        Ok(Fetched::new(value, None))
     }
 }

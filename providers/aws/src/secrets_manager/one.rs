@@ -47,6 +47,6 @@ impl SecretsManager {
         }
         let tags = got.tags().iter().map(|tag| (tag.key().unwrap_or_default(), tag.value().unwrap_or_default()));
         let value = tags_as_json(tags).ok_or_else(|| purpose.lacking("tags"))?;
-        Ok(Fetched { value, version: None })
+        Ok(Fetched::new(value, None))
     }
 }

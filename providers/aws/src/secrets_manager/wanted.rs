@@ -59,7 +59,7 @@ mod tests {
     fn wanted(version: Option<&str>, want: Want) -> Result<Wanted, String> {
         let name = RemoteName::new("a").expect("a name");
         let version = version.map(|version| Version::new(version).expect("a version"));
-        Wanted::new("p/a".into(), &Locator { name, version, want })
+        Wanted::new("p/a".into(), &Locator { version, want, ..Locator::latest(name) })
     }
 
     #[test]

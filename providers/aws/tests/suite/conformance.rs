@@ -136,10 +136,10 @@ impl Subject for Pretended {
 
 #[tokio::test]
 async fn secrets_manager_conforms() {
-    conformance(&Pretended::new(Service::SecretsManager).await).await.assert_conforms();
+    conformance(&Pretended::new(Service::SecretsManager).await).await.assert_recorded("aws-secrets-manager");
 }
 
 #[tokio::test]
 async fn parameter_store_conforms() {
-    conformance(&Pretended::new(Service::ParameterStore).await).await.assert_conforms();
+    conformance(&Pretended::new(Service::ParameterStore).await).await.assert_recorded("aws-parameter-store");
 }

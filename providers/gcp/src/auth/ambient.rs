@@ -5,6 +5,7 @@
 
 use std::{io, path::Path};
 
+use keyferry_clouds::google::{AccessToken, Impersonation, ServiceAccountKey};
 use keyferry_core::{Result, SecretBytes};
 use keyferry_rest::Lease;
 use serde::Deserialize;
@@ -14,10 +15,6 @@ use super::{
     authorized_user::AuthorizedUser,
     cred_config::{self, Trust},
     external_account::ExternalAccount,
-    impersonation::Impersonation,
-    metadata,
-    service_account::ServiceAccountKey,
-    token::AccessToken,
 };
 use crate::services::{Services, invalid};
 
@@ -28,22 +25,22 @@ pub(super) async fn login(services: &Services) -> Result<Lease<AccessToken>> {
         (Some(file), _) => (read(file).await.map_err(|_| unreadable(file))?, file),
         (None, Some(file)) => match read(file).await {
             Ok(json) => (json, file),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return metadata::login(services).await,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return services.google.metadata_login().await,
             Err(_) => return Err(unreadable(file)),
         },
-        (None, None) => return metadata::login(services).await,
+        (None, None) => return services.google.metadata_login().await,
     };
     let credentials = Credentials::parse(json.expose());
     let credentials = credentials.map_err(|text| invalid("Configure", format!("{}: {text}", file.display())))?;
     let Credentials { impersonation, origin } = credentials;
     let lease = match origin {
         Origin::ExternalAccount(account) => account.login(services).await,
-        Origin::ServiceAccount(key) => key.login(services).await,
+        Origin::ServiceAccount(key) => key.login(&services.google).await,
         Origin::User(user) => user.login(services).await,
     }?;
     match impersonation {
         None => Ok(lease),
-        Some(impersonation) => impersonation.login(services, &lease.token.bearer).await,
+        Some(impersonation) => impersonation.login(&services.google, &lease.token.bearer).await,
     }
 }
 
@@ -122,7 +119,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::{Credentials, Origin};
-    use crate::auth::service_account::tests::key_file;
+    use crate::auth::fixtures::key_file;
 
     fn parse(json: &Value) -> Result<Credentials, String> {
         Credentials::parse(json.to_string().as_bytes())

@@ -1,14 +1,11 @@
 //! What `gcloud auth application-default login` leaves behind: a person's refresh token.
 
+use keyferry_clouds::google::{AccessToken, Service, issued, refused};
 use keyferry_core::{Result, SecretBytes};
 use keyferry_rest::Lease;
 use serde::Deserialize;
 
-use super::{
-    refusal::refused,
-    token::{AccessToken, issued},
-};
-use crate::services::{Service, Services};
+use crate::services::Services;
 
 /// A person.
 #[derive(Debug, Deserialize)]
@@ -32,8 +29,9 @@ impl AuthorizedUser {
             ("refresh_token", self.refresh_token.expose_str().unwrap_or_default()),
         ];
         let answer = services
+            .google
             .http
-            .post(OPERATION, services.url(OPERATION, Service::OAuth2, "token")?)
+            .post(OPERATION, services.google.url(OPERATION, Service::OAuth2, "token")?)
             .about("the login of a person")
             .form(&form)
             .send()

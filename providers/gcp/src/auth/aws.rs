@@ -2,11 +2,7 @@
 
 use std::time::SystemTime;
 
-use aws_credential_types::Credentials;
-use aws_sigv4::{
-    http_request::{SignableBody, SignableRequest, SigningParams, SigningSettings, sign},
-    sign::v4,
-};
+use keyferry_clouds::aws::{AwsKeys, SignedQuestion, Signer, Unsignable};
 use keyferry_core::{Error, ErrorKind, Result, SecretBytes};
 use keyferry_rest::{Method, Url};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -87,7 +83,7 @@ impl AwsSource {
         };
         let url = self.verification_url.replace("{region}", region);
         let signed = signed_request(credentials, region, &url, audience, SystemTime::now());
-        signed.map_err(|()| invalid(OPERATION, "the request to AWS cannot be signed with these credentials"))
+        signed.map_err(|_| invalid(OPERATION, "the request to AWS cannot be signed with these credentials"))
     }
 }
 
@@ -114,13 +110,13 @@ impl AwsMetadata {
             None => None,
             Some(url) => {
                 let url = moved(services, url)?;
-                let request = services.http.request(OPERATION, Method::PUT, url);
+                let request = services.google.http.request(OPERATION, Method::PUT, url);
                 let request = request.header("X-aws-ec2-metadata-token-ttl-seconds", "300");
                 Some(request.about("a session with the AWS metadata server").send().await?.bytes()?)
             }
         };
         let get = async |url: &Url, about: &str| {
-            let mut request = services.http.get(OPERATION, moved(services, url)?).about(about);
+            let mut request = services.google.http.get(OPERATION, moved(services, url)?).about(about);
             if let Some(session) = &session {
                 request = request.secret_header("X-aws-ec2-metadata-token", session);
             }
@@ -170,36 +166,20 @@ fn signed_request(
     url: &str,
     audience: &str,
     now: SystemTime,
-) -> Result<SecretBytes, ()> {
-    let text = |secret: &SecretBytes| secret.trimmed().expose_str().map(str::to_owned).ok_or(());
-    let session_token = credentials.session_token.as_ref().map(text).transpose()?;
-    let identity = Credentials::new(
-        text(&credentials.access_key_id)?,
-        text(&credentials.secret_access_key)?,
-        session_token,
-        None,
-        "keyferry",
-    )
-    .into();
-    let params: SigningParams<'_> = v4::SigningParams::builder()
-        .identity(&identity)
-        .region(region)
-        .name("sts")
-        .time(now)
-        .settings(SigningSettings::default())
-        .build()
-        .map_err(drop)?
-        .into();
-    let host = Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned)).ok_or(())?;
-    let headers = [("host", host.as_str()), ("x-goog-cloud-target-resource", audience)];
-    let request = SignableRequest::new("POST", url, headers.into_iter(), SignableBody::Bytes(&[])).map_err(drop)?;
-    let (instructions, _) = sign(request, &params).map_err(drop)?.into_parts();
-    let headers: Vec<_> = headers
-        .into_iter()
-        .chain(instructions.headers())
-        .map(|(name, value)| json!({"key": name, "value": value}))
-        .collect();
-    let request = json!({"url": url, "method": "POST", "headers": headers}).to_string();
+) -> Result<SecretBytes, Unsignable> {
+    let keys = AwsKeys {
+        access_key_id: credentials.access_key_id.trimmed().expose_str().unwrap_or_default().to_owned(),
+        secret_access_key: credentials.secret_access_key.clone(),
+        session_token: credentials.session_token.clone(),
+        region: region.to_owned(),
+    };
+    let host = Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned)).ok_or(Unsignable)?;
+    let given = [("host", host.as_str()), ("x-goog-cloud-target-resource", audience)];
+    let added = Signer::new(&keys)?.sign(url, &given, &[], now)?;
+    let added = added.iter().map(|(name, value)| (name.as_str(), value.expose_str().unwrap_or_default()));
+    let headers: Vec<_> =
+        given.into_iter().chain(added).map(|(name, value)| json!({"key": name, "value": value})).collect();
+    let request = json!({"url": url, "method": SignedQuestion::METHOD, "headers": headers}).to_string();
     Ok(SecretBytes::from(utf8_percent_encode(&request, NON_ALPHANUMERIC).to_string()))
 }
 

@@ -8,14 +8,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use keyferry_clouds::google::{Impersonation, check_universe, exchange};
 use keyferry_core::SecretBytes;
 use keyferry_rest::Url;
 use serde::{Deserialize, de::IgnoredAny};
 
 use super::{
     aws::{AwsMetadata, AwsSource},
-    impersonation::Impersonation,
-    service_account::check_universe,
     subject::{self, Format, Source},
 };
 
@@ -111,7 +110,7 @@ pub(super) fn parse(json: &[u8], trust: &Trust<'_>) -> Result<CredConfig, String
     let impersonation = file.service_account_impersonation_url.filter(|url| !url.is_empty());
     let impersonation = impersonation.map(|url| Impersonation::from_url(&url)).transpose()?;
     let source = file.credential_source.unwrap_or_default().check(trust)?;
-    let by_default = if matches!(source, Source::Aws(_)) { subject::AWS_REQUEST } else { subject::JWT };
+    let by_default = if matches!(source, Source::Aws(_)) { subject::AWS_REQUEST } else { exchange::JWT };
     Ok(CredConfig {
         audience: file.audience,
         client: file.client_id.zip(file.client_secret),

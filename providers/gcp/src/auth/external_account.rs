@@ -1,19 +1,19 @@
 //! Identities from elsewhere, which a workload identity pool of Google's accepts.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
+use keyferry_clouds::google::{
+    AccessToken, Impersonation, SCOPE, SERVICE_ACCOUNT_ANNOTATION, Service, exchange, issued, refused,
+};
 use keyferry_core::{Result, SecretBytes};
 use keyferry_rest::Lease;
 
 use super::{
-    Federation, SCOPE, SERVICE_ACCOUNT_ANNOTATION, Subject,
+    Federation, Subject,
     aws::AwsSource,
     cred_config::{self, CredConfig, Trust},
-    impersonation::Impersonation,
-    refusal::refused,
     subject::{self, Source},
-    token::{AccessToken, issued},
 };
-use crate::services::{Service, Services};
+use crate::services::Services;
 
 /// Who logs in where, checked.
 #[derive(Debug)]
@@ -48,7 +48,7 @@ impl ExternalAccount {
                         format!("serviceAccountRef: the annotation {SERVICE_ACCOUNT_ANNOTATION}: {text}")
                     })?),
                 };
-                Self { impersonation, ..Self::from_source(Source::ServiceAccount { audiences, tokens }, subject::JWT) }
+                Self { impersonation, ..Self::from_source(Source::ServiceAccount { audiences, tokens }, exchange::JWT) }
             }
             Subject::Aws { credentials, region } => {
                 let wrong = |text| format!("awsSecurityCredentials: {text}");
@@ -93,7 +93,7 @@ impl ExternalAccount {
         let federated = self.exchange(services, &subject).await?;
         let mut lease = match &self.impersonation {
             None => federated,
-            Some(impersonation) => impersonation.login(services, &federated.token.bearer).await?,
+            Some(impersonation) => impersonation.login(&services.google, &federated.token.bearer).await?,
         };
         lease.token.quota_project.clone_from(&self.quota_project);
         Ok(lease)
@@ -102,15 +102,16 @@ impl ExternalAccount {
     async fn exchange(&self, services: &Services, subject: &SecretBytes) -> Result<Lease<AccessToken>> {
         let form = [
             ("audience", self.audience.as_str()),
-            ("grant_type", subject::TOKEN_EXCHANGE),
-            ("requested_token_type", subject::ACCESS_TOKEN),
+            ("grant_type", exchange::GRANT_TYPE),
+            ("requested_token_type", exchange::ACCESS_TOKEN),
             ("scope", SCOPE),
             ("subject_token", subject.expose_str().unwrap_or_default()),
             ("subject_token_type", &self.subject_token_type),
         ];
         let mut request = services
+            .google
             .http
-            .post(OPERATION, services.url(OPERATION, Service::Sts, "v1/token")?)
+            .post(OPERATION, services.google.url(OPERATION, Service::Sts, "v1/token")?)
             .about(format!("the login at {}", self.audience))
             .form(&form);
         if let Some((id, secret)) = &self.client {
@@ -143,11 +144,12 @@ mod tests {
     use std::{sync::Arc, time::Duration};
 
     use async_trait::async_trait;
+    use keyferry_clouds::google::Impersonation;
     use keyferry_core::{Result, SecretBytes, ServiceAccountToken, TokenSource};
     use serde_json::json;
 
     use super::{ExternalAccount, Federation, Subject};
-    use crate::{AwsCredentials, auth::impersonation::Impersonation};
+    use crate::AwsCredentials;
 
     #[derive(Debug)]
     struct Annotated(Option<&'static str>);

@@ -19,13 +19,7 @@ use crate::{
     services::{Services, invalid},
 };
 
-/// OAuth's name for what happens to such a token.
-pub(super) const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
-/// OAuth's name for what comes out of it.
-pub(super) const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
-/// What most of them are.
-pub(super) const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
-/// What those from AWS are.
+/// OAuth's name for those from AWS.
 pub(super) const AWS_REQUEST: &str = "urn:ietf:params:aws:token-type:aws4_request";
 
 /// Where a token comes from.
@@ -51,19 +45,6 @@ const SERVICE_ACCOUNT_TOKEN_LIFE: Duration = Duration::from_hours(1);
 /// No token is longer.
 const LONGEST_FILE: u64 = 64 << 10;
 
-/// A token of a Kubernetes ServiceAccount.
-pub(super) async fn service_account_token(
-    services: &Services,
-    tokens: &dyn TokenSource,
-    audiences: &[String],
-    ttl: Duration,
-) -> Result<SecretBytes> {
-    let report = services.calls.begin("GenerateServiceAccountToken");
-    let minted = tokens.token(audiences, ttl).await;
-    report.end(minted.as_ref().map(drop).map_err(|error| error.kind));
-    minted.map(|minted| minted.token)
-}
-
 impl Source {
     /// A fresh token, to be shown to `audience`.
     pub(super) async fn token(&self, services: &Services, audience: &str) -> Result<SecretBytes> {
@@ -76,10 +57,11 @@ impl Source {
                 format.extract(&bytes, "the file of credential_source.file")
             }
             Self::ServiceAccount { audiences, tokens } => {
-                service_account_token(services, &**tokens, audiences, SERVICE_ACCOUNT_TOKEN_LIFE).await
+                services.google.service_account_token(&**tokens, audiences, SERVICE_ACCOUNT_TOKEN_LIFE).await
             }
             Self::Url { format, headers, url } => {
-                let request = services.http.get(OPERATION, url.clone()).about("the token of credential_source.url");
+                let request =
+                    services.google.http.get(OPERATION, url.clone()).about("the token of credential_source.url");
                 let request = headers.iter().fold(request, |request, (name, value)| {
                     request.secret_header(name, &SecretBytes::from(value.as_str()))
                 });

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use keyferry_clouds::{aws::Identity, azure::ManagedIdentity};
 use keyferry_core::{CallObserver, Result, SecretBytes};
 use keyferry_rest::{Client, Tls};
 use serde_json::{Value, json};
 
 use super::{
-    aws::Aws,
-    azure::Azure,
+    aws, azure,
     gcp::Gcp,
     kubernetes::Kubernetes,
     oci::{self, Oci},
@@ -24,8 +24,8 @@ use crate::{
 /// One variant for each of [`Auth`]. What several have in common is the id of the machine identity.
 #[derive(Debug)]
 pub(super) enum Proof {
-    Aws(Text, Box<Aws>),
-    Azure(Text, Azure),
+    Aws(Text, Box<Identity>),
+    Azure(Text, ManagedIdentity),
     GcpIam(Text, Gcp),
     GcpIdToken(Text, Gcp),
     Jwt { identity: Text, jwt: Text },
@@ -43,11 +43,12 @@ impl Proof {
         let text = |value: SecretBytes, field| Text::parse(&value, field);
         Ok(match auth {
             Auth::Aws { identity_id } => {
-                Self::Aws(text(identity_id, "awsAuthCredentials.identityId")?, Box::new(Aws::new(ambient.aws)?))
+                let identity = Box::new(aws::identity(ambient.aws.as_ref())?);
+                Self::Aws(text(identity_id, "awsAuthCredentials.identityId")?, identity)
             }
             Auth::Azure { identity_id, resource } => Self::Azure(
                 text(identity_id, "azureAuthCredentials.identityId")?,
-                Azure::new(cloud()?, &ambient.azure_metadata, resource)?,
+                azure::identity(cloud()?, &ambient.azure_metadata, resource)?,
             ),
             Auth::GcpIam { identity_id, service_account_key_file_path } => Self::GcpIam(
                 text(identity_id, "gcpIamAuthCredentials.identityId")?,
@@ -101,7 +102,7 @@ impl Proof {
     pub(super) async fn body(&self, operation: &'static str) -> Result<Value> {
         let with_jwt = |identity: &Text, jwt: &SecretBytes| json!({"identityId": identity.as_str(), "jwt": jwt.expose_str().unwrap_or_default()});
         Ok(match self {
-            Self::Aws(identity, aws) => aws.body(identity, Timestamp::now()).await?,
+            Self::Aws(machine, identity) => aws::body(identity, machine, Timestamp::now()).await?,
             Self::Azure(identity, azure) => with_jwt(identity, &azure.token().await?),
             Self::GcpIam(identity, gcp) | Self::GcpIdToken(identity, gcp) => {
                 with_jwt(identity, &gcp.token(identity.as_str()).await?)

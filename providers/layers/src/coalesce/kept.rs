@@ -105,7 +105,7 @@ mod tests {
 
     #[expect(clippy::unnecessary_wraps, reason = "it is an answer")]
     fn value(size: usize) -> Result<Arc<Fetched>> {
-        Ok(Arc::new(Fetched { value: SecretBytes::new(vec![b'x'; size]), version: None }))
+        Ok(Arc::new(Fetched::new(SecretBytes::new(vec![b'x'; size]), None)))
     }
 
     fn key() -> Locator {

@@ -1,3 +1,5 @@
+//! Who shares which answer, on paused time, and once with real threads.
+
 use std::{sync::Arc, time::Duration};
 
 use futures::future::join_all;
@@ -229,4 +231,24 @@ async fn a_bound_in_the_future_is_taken_as_now() {
     let memory = keys(1);
     let (provider, _) = coalesced(&memory);
     read(&provider, &numbered(1), Instant::now() + Duration::from_secs(60)).await;
+}
+
+/// Paused time knows one thread only.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn readers_on_many_threads_get_their_own_answers() {
+    for batch in [1, 7] {
+        let memory = (0..20).fold(Memory::new(), |memory, key| memory.with(&format!("key-{key}"), &format!("{key}")));
+        let (provider, _) = coalesced(&memory.batch(batch));
+        let readers = (0..2000).map(|reader| {
+            let provider = Arc::clone(&provider);
+            tokio::spawn(async move {
+                let key = reader % 20;
+                let value = read(&provider, &numbered(20)[key..=key], Instant::now()).await;
+                assert_eq!(value, SecretBytes::from(key.to_string()));
+            })
+        });
+        for reader in readers.collect::<Vec<_>>() {
+            reader.await.unwrap();
+        }
+    }
 }

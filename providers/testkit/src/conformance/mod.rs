@@ -66,7 +66,8 @@ pub async fn conformance(subject: &dyn Subject) -> Report {
         };
         cases.push((name, outcome));
     }
-    Report { provider: subject.provider().name(), cases }
+    let provider = subject.provider();
+    Report { provider: provider.name(), batch: provider.capabilities().batch.get(), cases }
 }
 
 #[cfg(test)]

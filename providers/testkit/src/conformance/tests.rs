@@ -108,7 +108,7 @@ impl Bad {
     fn spoil(&self, answer: Result<Arc<Fetched>>) -> Result<Arc<Fetched>> {
         match (self.vice, answer) {
             (Vice::MissingIsEmpty, Err(error)) if error.kind == ErrorKind::NotFound => {
-                Ok(Arc::new(Fetched { value: SecretBytes::default(), version: None }))
+                Ok(Arc::new(Fetched::new(SecretBytes::default(), None)))
             }
             (Vice::TroubleIsMissing, Err(error)) if error.kind == ErrorKind::Unavailable => {
                 Err(Error { kind: ErrorKind::NotFound, ..error })

@@ -91,6 +91,7 @@ impl Memory {
             find_by_tags: true,
             list: true,
             metadata: true,
+            properties: false,
             versions: true,
         };
         Self(Arc::new(Mutex::new(State {

@@ -131,7 +131,7 @@ impl State {
             Want::Metadata => secret.metadata(),
             Want::Value => newest.clone(),
         };
-        Ok(Arc::new(Fetched { value, version: Version::new(number.to_string()).ok() }))
+        Ok(Arc::new(Fetched::new(value, Version::new(number.to_string()).ok())))
     }
 
     fn page(&self, query: &Query) -> Page {

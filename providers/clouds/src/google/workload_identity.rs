@@ -1,24 +1,38 @@
 //! The workload identity of GKE: a Kubernetes ServiceAccount's token becomes one of Google's.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use keyferry_core::{Result, SecretBytes};
+use keyferry_core::{CallReport, Result, SecretBytes, TokenSource};
 use keyferry_rest::Lease;
 use serde_json::json;
 use tokio::sync::OnceCell;
 
 use super::{
-    SCOPE, SERVICE_ACCOUNT_ANNOTATION, WorkloadIdentity,
+    Google, SCOPE, SERVICE_ACCOUNT_ANNOTATION, Service, exchange,
     impersonation::Impersonation,
-    metadata,
     refusal::refused,
-    subject,
     token::{AccessToken, issued},
 };
-use crate::services::{Service, Services};
 
-/// A ServiceAccount of a cluster.
-pub(super) struct ClusterIdentity {
+/// `workloadIdentity`: a Kubernetes ServiceAccount of a GKE cluster. If it is annotated with
+/// `iam.gke.io/gcp-service-account`, the store acts as that service account, else as the ServiceAccount itself.
+#[derive(Clone, Debug)]
+pub struct WorkloadIdentity {
+    /// `serviceAccountRef.audiences`: audiences of the ServiceAccount's token besides the cluster's identity pool.
+    pub audiences: Vec<String>,
+    /// `clusterLocation`; without it, the metadata server tells.
+    pub cluster_location: Option<String>,
+    /// `clusterName`; without it, the metadata server tells.
+    pub cluster_name: Option<String>,
+    /// `clusterProjectID`; without it, the metadata server tells.
+    pub cluster_project: Option<String>,
+    /// `serviceAccountRef`.
+    pub tokens: Arc<dyn TokenSource>,
+}
+
+/// A [`WorkloadIdentity`], checked.
+#[derive(Debug)]
+pub struct ClusterIdentity {
     cluster: OnceCell<Cluster>,
     identity: WorkloadIdentity,
     impersonation: Option<Impersonation>,
@@ -38,7 +52,8 @@ const OPERATION: &str = "GenerateIDBindToken";
 const SERVICE_ACCOUNT_TOKEN_LIFE: Duration = Duration::from_mins(15);
 
 impl ClusterIdentity {
-    pub(super) fn new(identity: WorkloadIdentity) -> Result<Self, String> {
+    /// The text of an error begins with the field that is wrong.
+    pub fn new(identity: WorkloadIdentity) -> Result<Self, String> {
         let impersonation = match identity.tokens.annotation(SERVICE_ACCOUNT_ANNOTATION) {
             None | Some("") => None,
             Some(email) => {
@@ -49,35 +64,56 @@ impl ClusterIdentity {
         Ok(Self { cluster: OnceCell::new(), identity, impersonation })
     }
 
-    pub(super) async fn login(&self, services: &Services) -> Result<Lease<AccessToken>> {
-        let cluster = self.cluster.get_or_try_init(|| self.find_cluster(services)).await?;
+    /// The service account that it acts as, if it does.
+    pub fn acts_as(&self) -> Option<&str> {
+        self.impersonation.as_ref().map(Impersonation::email)
+    }
+
+    /// An access token.
+    pub async fn login(&self, google: &Google) -> Result<Lease<AccessToken>> {
+        let cluster = self.cluster.get_or_try_init(|| self.find_cluster(google)).await?;
         let audiences = [vec![cluster.pool()], self.identity.audiences.clone()].concat();
-        let token =
-            subject::service_account_token(services, &*self.identity.tokens, &audiences, SERVICE_ACCOUNT_TOKEN_LIFE)
-                .await?;
-        let bound = bind(services, cluster, &token).await?;
+        let tokens = &*self.identity.tokens;
+        let token = google.service_account_token(tokens, &audiences, SERVICE_ACCOUNT_TOKEN_LIFE).await?;
+        let bound = bind(google, cluster, &token).await?;
         match &self.impersonation {
             None => Ok(bound),
-            Some(impersonation) => impersonation.login(services, &bound.token.bearer).await,
+            Some(impersonation) => impersonation.login(google, &bound.token.bearer).await,
         }
     }
 
-    async fn find_cluster(&self, services: &Services) -> Result<Cluster> {
+    async fn find_cluster(&self, google: &Google) -> Result<Cluster> {
         let WorkloadIdentity { cluster_location, cluster_name, cluster_project, .. } = &self.identity;
         Ok(Cluster {
             location: match cluster_location {
                 Some(location) => location.clone(),
-                None => metadata::attribute(services, "cluster-location").await.map_err(naming("clusterLocation"))?,
+                None => google.attribute("cluster-location").await.map_err(naming("clusterLocation"))?,
             },
             name: match cluster_name {
                 Some(name) => name.clone(),
-                None => metadata::attribute(services, "cluster-name").await.map_err(naming("clusterName"))?,
+                None => google.attribute("cluster-name").await.map_err(naming("clusterName"))?,
             },
             project: match cluster_project {
                 Some(project) => project.clone(),
-                None => metadata::project(services).await.map_err(naming("clusterProjectID"))?,
+                None => google.project().await.map_err(naming("clusterProjectID"))?,
             },
         })
+    }
+}
+
+impl Google {
+    /// A token of a Kubernetes ServiceAccount; the observer hears of it.
+    pub async fn service_account_token(
+        &self,
+        tokens: &dyn TokenSource,
+        audiences: &[String],
+        ttl: Duration,
+    ) -> Result<SecretBytes> {
+        let observer = self.http.observer();
+        let report = CallReport::begin(&*observer, self.http.provider(), "GenerateServiceAccountToken");
+        let minted = tokens.token(audiences, ttl).await;
+        report.end(minted.as_ref().map(drop).map_err(|error| error.kind));
+        minted.map(|minted| minted.token)
     }
 }
 
@@ -105,18 +141,18 @@ impl Cluster {
 }
 
 /// Exchanges the ServiceAccount's `token` for one of the same identity that Google's services accept.
-async fn bind(services: &Services, cluster: &Cluster, token: &SecretBytes) -> Result<Lease<AccessToken>> {
+async fn bind(google: &Google, cluster: &Cluster, token: &SecretBytes) -> Result<Lease<AccessToken>> {
     let body = json!({
-        "grant_type": subject::TOKEN_EXCHANGE,
-        "subject_token_type": subject::JWT,
-        "requested_token_type": subject::ACCESS_TOKEN,
+        "grant_type": exchange::GRANT_TYPE,
+        "subject_token_type": exchange::JWT,
+        "requested_token_type": exchange::ACCESS_TOKEN,
         "subject_token": token.expose_str(),
         "audience": cluster.audience(),
         "scope": SCOPE,
     });
-    let answer = services
+    let answer = google
         .http
-        .post(OPERATION, services.url(OPERATION, Service::SecureToken, "v1/identitybindingtoken")?)
+        .post(OPERATION, google.url(OPERATION, Service::SecureToken, "v1/identitybindingtoken")?)
         .about(format!("the workload identity of the cluster {}", cluster.name))
         .json(&body)
         .send()

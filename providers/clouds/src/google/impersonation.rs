@@ -9,15 +9,14 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{
-    SCOPE,
+    Google, SCOPE, Service,
     refusal::refused,
     token::{self, AccessToken},
 };
-use crate::services::{Service, Services};
 
 /// The service account that somebody else acts as.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Impersonation {
+pub struct Impersonation {
     /// Accounts on the way from the caller to the target, which each may act as the next one.
     delegates: Vec<String>,
     email: String,
@@ -30,7 +29,9 @@ const LIFETIME: Duration = Duration::from_hours(1);
 
 impl Impersonation {
     /// Of the account with this address, or unique id.
-    pub(super) fn new(email: &str) -> Result<Self, String> {
+    ///
+    /// The text of an error tells what is wrong with it.
+    pub fn new(email: &str) -> Result<Self, String> {
         if !is_account(email) {
             return Err(format!(
                 "{email:?} is no address of a service account, like name@project.iam.gserviceaccount.com"
@@ -40,7 +41,7 @@ impl Impersonation {
     }
 
     /// From the form in which configurations name it. Only Google's own address will do, because it is shown a token.
-    pub(super) fn from_url(url: &str) -> Result<Self, String> {
+    pub fn from_url(url: &str) -> Result<Self, String> {
         let account = url
             .strip_prefix("https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/")
             .and_then(|rest| rest.strip_suffix(":generateAccessToken"))
@@ -52,25 +53,34 @@ impl Impersonation {
         Self::new(account)
     }
 
-    pub(super) fn lasting(self, seconds: Option<u32>) -> Self {
+    /// The same, with tokens that live so long; `None` keeps the hour that is usual.
+    #[must_use]
+    pub fn lasting(self, seconds: Option<u32>) -> Self {
         Self { lifetime: seconds.map_or(self.lifetime, |seconds| Duration::from_secs(seconds.into())), ..self }
     }
 
-    pub(super) fn through(self, delegates: Vec<String>) -> Self {
+    /// The same, by way of these accounts, which each may act as the next one.
+    #[must_use]
+    pub fn through(self, delegates: Vec<String>) -> Self {
         Self { delegates, ..self }
     }
 
+    /// Its address, or unique id.
+    pub fn email(&self) -> &str {
+        &self.email
+    }
+
     /// A token of the service account for the bearer of `source`.
-    pub(super) async fn login(&self, services: &Services, source: &SecretBytes) -> Result<Lease<AccessToken>> {
+    pub async fn login(&self, google: &Google, source: &SecretBytes) -> Result<Lease<AccessToken>> {
         let email = &self.email;
         let path = format!("v1/projects/-/serviceAccounts/{email}:generateAccessToken");
         let mut body = json!({"scope": [SCOPE], "lifetime": format!("{}s", self.lifetime.as_secs())});
         if !self.delegates.is_empty() {
             body["delegates"] = json!(self.delegates);
         }
-        let answer = services
+        let answer = google
             .http
-            .post(OPERATION, services.url(OPERATION, Service::IamCredentials, &path)?)
+            .post(OPERATION, google.url(OPERATION, Service::IamCredentials, &path)?)
             .about(format!("acting as {email}"))
             .bearer(source)
             .json(&body)
@@ -109,7 +119,7 @@ fn left(answer: &Answer, end: Timestamp) -> Duration {
 }
 
 /// Nothing that could end the path of a URL.
-fn is_account(text: &str) -> bool {
+pub(super) fn is_account(text: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'@');
     !text.is_empty() && !text.starts_with('.') && text.bytes().all(plain)
 }

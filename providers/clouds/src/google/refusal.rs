@@ -8,7 +8,7 @@ use serde::Deserialize;
 /// (`invalid_grant`, `PERMISSION_DENIED`), which is empty where the answer has none.
 ///
 /// That somebody may not log in can change without a change of the store, and it never means that a secret is gone.
-pub(super) fn refused(answer: &Answer, text: impl FnOnce(&str) -> String) -> Error {
+pub fn refused(answer: &Answer, text: impl FnOnce(&str) -> String) -> Error {
     match answer.status() {
         407 | 408 | 425 | 429 => answer.refusal(),
         400..=499 => {

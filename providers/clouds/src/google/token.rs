@@ -8,10 +8,11 @@ use serde::Deserialize;
 
 /// Opens Google's APIs for a while.
 #[derive(Debug)]
-pub(crate) struct AccessToken {
-    pub(crate) bearer: SecretBytes,
+pub struct AccessToken {
+    /// The token itself.
+    pub bearer: SecretBytes,
     /// The project whose quota is used, where the credentials name one: those of users must.
-    pub(crate) quota_project: Option<String>,
+    pub quota_project: Option<String>,
 }
 
 /// The answer of every OAuth token endpoint.
@@ -23,7 +24,7 @@ struct Issued {
 }
 
 /// The token in `answer`, which is a successful one.
-pub(super) fn issued(answer: &Answer) -> Result<Lease<AccessToken>> {
+pub fn issued(answer: &Answer) -> Result<Lease<AccessToken>> {
     let Issued { access_token, expires_in } = answer.json()?;
     lease(answer, access_token, expires_in.map(Duration::from_secs))
 }

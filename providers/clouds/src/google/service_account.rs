@@ -16,17 +16,17 @@ use rustls::{
     sign::SigningKey,
 };
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
-    SCOPE,
+    Google, SCOPE, Service,
+    impersonation::is_account,
     refusal::refused,
     token::{AccessToken, issued},
 };
-use crate::services::{Service, Services, invalid};
 
 /// A service account's key, checked.
-pub(super) struct ServiceAccountKey {
+pub struct ServiceAccountKey {
     email: String,
     key: Arc<dyn SigningKey>,
     key_id: Option<String>,
@@ -62,7 +62,7 @@ struct KeyFile {
 
 impl ServiceAccountKey {
     /// Reads a key file. The text of an error tells what is wrong, and nothing of the content.
-    pub(super) fn parse(json: &[u8]) -> Result<Self, String> {
+    pub fn parse(json: &[u8]) -> Result<Self, String> {
         let file: KeyFile = serde_json::from_slice(json)
             .map_err(|_| "it is not a JSON key file; store the file as Google gave it out, without another encoding")?;
         match file.kind.as_deref() {
@@ -75,6 +75,10 @@ impl ServiceAccountKey {
         }
         check_universe(file.universe_domain.as_deref())?;
         let email = file.client_email.filter(|email| !email.is_empty()).ok_or("\"client_email\" is missing")?;
+        // It becomes part of a path.
+        if !is_account(&email) {
+            return Err("\"client_email\" is no address of a service account".into());
+        }
         let pem = file.private_key.ok_or("\"private_key\" is missing")?;
         let der = PrivateKeyDer::from_pem_slice(pem.expose())
             .map_err(|_| "\"private_key\" is not a private key in PEM form; are its line breaks written as \\n?")?;
@@ -85,15 +89,21 @@ impl ServiceAccountKey {
         Ok(Self { email, key, key_id: file.private_key_id })
     }
 
-    pub(super) async fn login(&self, services: &Services) -> Result<Lease<AccessToken>> {
-        let assertion = self.assertion(SystemTime::now()).map_err(|error| invalid(OPERATION, error))?;
+    /// The account's address.
+    pub fn email(&self) -> &str {
+        &self.email
+    }
+
+    /// An access token.
+    pub async fn login(&self, google: &Google) -> Result<Lease<AccessToken>> {
+        let assertion = self.assertion(SystemTime::now()).map_err(|error| google.http.invalid(OPERATION, error))?;
         let form = [
             ("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"),
             ("assertion", assertion.expose_str().unwrap_or_default()),
         ];
-        let answer = services
+        let answer = google
             .http
-            .post(OPERATION, services.url(OPERATION, Service::OAuth2, "token")?)
+            .post(OPERATION, google.url(OPERATION, Service::OAuth2, "token")?)
             .about(format!("the login of {}", self.email))
             .form(&form)
             .send()
@@ -113,16 +123,20 @@ impl ServiceAccountKey {
     /// A signed JWT that says who asks for a token.
     fn assertion(&self, now: SystemTime) -> Result<SecretBytes, String> {
         let now = now.duration_since(SystemTime::UNIX_EPOCH).map_err(|_| "the clock of this machine is wrong")?;
-        let header = json!({"alg": "RS256", "typ": "JWT", "kid": self.key_id});
-        let claims = json!({
+        self.sign(&json!({
             "iss": self.email,
             "scope": SCOPE,
             "aud": AUDIENCE,
             "iat": now.as_secs(),
             "exp": (now + ASSERTION_LIFE).as_secs(),
-        });
-        let part = |value: serde_json::Value| URL_SAFE_NO_PAD.encode(value.to_string());
-        let message = format!("{}.{}", part(header), part(claims));
+        }))
+    }
+
+    /// A JWT with these claims, signed by the account itself. The text of an error tells what is wrong.
+    pub fn sign(&self, claims: &Value) -> Result<SecretBytes, String> {
+        let header = json!({"alg": "RS256", "typ": "JWT", "kid": self.key_id});
+        let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        let message = format!("{}.{}", part(&header), part(claims));
         let signature = self
             .key
             .choose_scheme(&[SignatureScheme::RSA_PKCS1_SHA256])
@@ -139,7 +153,7 @@ impl fmt::Debug for ServiceAccountKey {
 }
 
 /// Google runs clouds for others, with other addresses; credentials of those are refused rather than sent to this one.
-pub(super) fn check_universe(domain: Option<&str>) -> Result<(), String> {
+pub fn check_universe(domain: Option<&str>) -> Result<(), String> {
     match domain {
         None | Some("" | "googleapis.com") => Ok(()),
         Some(_) => Err("\"universe_domain\" is not googleapis.com, the only one that is supported".into()),
@@ -147,7 +161,7 @@ pub(super) fn check_universe(domain: Option<&str>) -> Result<(), String> {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use std::{
         sync::LazyLock,
         time::{Duration, SystemTime},
@@ -163,7 +177,7 @@ pub(crate) mod tests {
         KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048).expect("a key").serialize_pem()
     });
 
-    pub(crate) fn key_file() -> Value {
+    fn key_file() -> Value {
         json!({
             "type": "service_account",
             "project_id": "p-1",
@@ -216,6 +230,7 @@ pub(crate) mod tests {
             (wrong("type", "authorized_user"), "\"type\" is not \"service_account\""),
             (wrong("type", Value::Null), "\"type\" is missing"),
             (wrong("client_email", ""), "\"client_email\" is missing"),
+            (wrong("client_email", "a@b/../hunter2"), "\"client_email\" is no address of a service account"),
             (wrong("private_key", Value::Null), "\"private_key\" is missing"),
             (wrong("private_key", "hunter2"), "\"private_key\" is not a private key in PEM form"),
             (wrong("private_key", elliptic), "\"private_key\" is not a usable RSA key"),

@@ -1,0 +1,89 @@
+//! Managed identities of Azure.
+
+use keyferry_core::{ErrorKind, Result, SecretBytes};
+use keyferry_rest::{BaseUrl, Client, Url, secret};
+use serde::Deserialize;
+
+/// Where the metadata service of every machine in Azure is.
+pub const METADATA: &str = "http://169.254.169.254";
+
+const OPERATION: &str = "GetAzureManagedIdentityToken";
+
+/// A managed identity of the operator's node.
+#[derive(Debug)]
+pub struct ManagedIdentity {
+    http: Client,
+    url: Url,
+    resource: String,
+    which: Option<Which>,
+    purpose: &'static str,
+}
+
+/// One of several managed identities.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// That with this client id.
+    ClientId(String),
+    /// That with this object id.
+    ObjectId(String),
+}
+
+#[derive(Deserialize)]
+struct Token {
+    #[serde(deserialize_with = "secret")]
+    access_token: SecretBytes,
+}
+
+impl ManagedIdentity {
+    /// Tokens for `resource` from the service at `metadata`. Without `which`, the node must have only one identity.
+    ///
+    /// Fails with [`ErrorKind::InvalidConfig`] where the service's address cannot be used.
+    pub fn new(
+        http: Client,
+        metadata: &BaseUrl,
+        resource: String,
+        which: Option<Which>,
+        purpose: &'static str,
+    ) -> Result<Self> {
+        let url = metadata.join("metadata/identity/oauth2/token");
+        let url =
+            url.map_err(|error| http.invalid(OPERATION, format!("the address of Azure's metadata service {error}")))?;
+        Ok(Self { http, url, resource, which, purpose })
+    }
+
+    /// A fresh token.
+    ///
+    /// Fails with [`ErrorKind::Unauthenticated`] where there is no such identity, and with [`ErrorKind::Unavailable`]
+    /// while the service does not know it yet.
+    pub async fn token(&self) -> Result<SecretBytes> {
+        let purpose = self.purpose;
+        let request = self
+            .http
+            .get(OPERATION, self.url.clone())
+            .about("the managed identity of the operator's node")
+            .header("Metadata", "true")
+            .query("api-version", "2018-02-01")
+            .query("resource", &self.resource);
+        let request = match &self.which {
+            None => request,
+            Some(Which::ClientId(id)) => request.query("client_id", id),
+            Some(Which::ObjectId(id)) => request.query("object_id", id),
+        };
+        let answer = request.send().await?;
+        match answer.status() {
+            400..=403 => {
+                let text = format!(
+                    "Azure's metadata service gives no token for {purpose}; assign a managed identity to the nodes, and \
+                     check what {purpose} says about it"
+                );
+                Err(answer.error(ErrorKind::Unauthenticated, text))
+            }
+            // For a while after a node has started, after an identity was assigned, and while the service is updated.
+            404 | 410 => {
+                let text = format!("Azure's metadata service does not know the managed identity for {purpose} yet");
+                Err(answer.error(ErrorKind::Unavailable, text))
+            }
+            _ => Ok(answer.json::<Token>()?.access_token),
+        }
+    }
+}
