@@ -1,10 +1,10 @@
 //! Identities of Google Cloud.
 //!
 //! ```text
-//! service account key ── signed JWT ──► oauth2 ────────────────────────────────┐
+//! service account key ── signed JWT ──► oauth2 ────────────────────────────────────┐
 //! workload identity ──── ServiceAccount token ──► securetoken ──► iamcredentials? ─┼─► access token ──► signed JWT
-//! metadata server ─────────────────────────────────────────────────────────────┤
-//!        └──────────────────────────────────────────────────────────────────────┴─► identity token
+//! metadata server ─────────────────────────────────────────────────────────────────┤
+//!                                                                                  └─► identity token
 //! ```
 
 use keyferry_core::{ErrorKind, Result, SecretBytes};
