@@ -8,6 +8,7 @@
 //! | read the backends | `fetch.rs` | backend |
 //! | put the answers together | `content.rs` | no |
 //! | decide on the target | `plan.rs`, `ownership.rs` | no |
+//! | look at the target | `look.rs` | yes, where memory does not vouch for it |
 //! | write the target | `apply.rs` | yes, the only writer |
 //! | tell | `report.rs` | writes the status |
 
@@ -18,6 +19,7 @@ mod fetch;
 #[cfg(test)]
 mod fixtures;
 mod history;
+mod look;
 mod memory;
 mod ownership;
 mod plan;
@@ -32,19 +34,19 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{ObjectReference, Secret};
+use k8s_openapi::api::core::v1::ObjectReference;
 use keyferry_crds::{ExternalSecret, ExternalSecretStatus, keys};
-use kube::{Api, Client, Resource, core::DeserializeGuard};
+use kube::{Client, Resource, core::DeserializeGuard};
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use self::{
     apply::{Applied, apply},
     content::Assembled,
-    due::{Due, Observed, TargetSeen, Why, due},
+    due::{Due, Observed, Why, due},
     history::after,
     memory::{Memory, Record},
-    plan::{Marker, Remote, Target, Written, plan},
+    plan::{Marker, Remote, Written, plan},
     sync::{Refresh, ValidSync},
 };
 pub(crate) use self::{
@@ -53,7 +55,7 @@ pub(crate) use self::{
 };
 use super::patience::pause;
 use crate::{
-    cluster::{Meta, Mirror, ObjectKey, StoreKey, WriteError, Writer, error_text},
+    cluster::{Meta, Mirror, ObjectKey, StoreKey, WriteError, Writer},
     events::{Events, Note},
     metrics::Metrics,
     queue::{Class, Job, Lane, Reconciler, Wakeup},
@@ -252,68 +254,6 @@ impl ExternalSecrets {
         }
         let text = format!("Secret {} is being changed by somebody else all the time", want.target_key());
         Err(Trouble::passing("FieldConflict", text))
-    }
-
-    /// The target as it stands: from memory where its metadata vouches for it, else read from the API server.
-    async fn look(&self, want: &ValidSync, record: &Record, anew: bool) -> Result<Target, Trouble> {
-        let key = want.target_key();
-        if !anew {
-            match (self.secrets.get(&key), &record.written) {
-                (None, _) => return Ok(Target::Absent),
-                (Some(seen), Some(written))
-                    if (*seen == written.meta || seen.is_older_than(&written.meta))
-                        && plan::vouches(want, written, &self.marker) =>
-                {
-                    return Ok(Target::Remembered(written.clone()));
-                }
-                _ => {}
-            }
-        }
-        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), &key.namespace);
-        match secrets.get_opt(&key.name).await {
-            Ok(Some(live)) => Ok(Target::Live(Box::new(live))),
-            Ok(None) => Ok(Target::Absent),
-            Err(error) => Err(Trouble::passing(
-                "KubernetesUnreachable",
-                format!("failed to read the target Secret {key}: {}", error_text(&error)),
-            )),
-        }
-    }
-
-    /// A target that another operator left, or that a process before us wrote without coming to note it: if it says
-    /// itself that it is untouched, there is no need to read the backend for it.
-    async fn adopt(&self, want: &ValidSync, record: &mut Record) {
-        let key = want.target_key();
-        if self.secrets.get(&key).is_none() {
-            return;
-        }
-        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), &key.namespace);
-        if let Ok(Some(live)) = secrets.get_opt(&key.name).await
-            && ownership::refusal(want, &live).is_none()
-            && version::is_untouched(&live)
-        {
-            record.target = Some(Meta::of(&live.metadata));
-        }
-    }
-
-    /// Puts what was written into our copy at once: the watch will say the same, but later.
-    fn see(&self, want: &ValidSync, applied: &Applied) {
-        match &applied.target {
-            Some(meta) => {
-                self.secrets.put(&want.target_key(), meta.clone(), Meta::is_older_than);
-            }
-            None => {
-                self.secrets.remove(&want.target_key());
-            }
-        }
-    }
-
-    fn target_seen(&self, want: &ValidSync, record: &Record) -> TargetSeen {
-        match (self.secrets.get(&want.target_key()), &record.target) {
-            (None, _) => TargetSeen::Absent,
-            (Some(seen), Some(ours)) if *seen == *ours || seen.is_older_than(ours) => TargetSeen::Untouched,
-            (Some(_), _) => TargetSeen::Changed,
-        }
     }
 
     async fn succeed(

@@ -6,7 +6,7 @@ use keyferry_core::{CallObserver, Provider, SecretBytes};
 use keyferry_crds::{InfisicalAuth, InfisicalOciAuth, InfisicalScope, InfisicalSpec, SecretKeySelector};
 use keyferry_infisical::{Ambient, Auth, Infisical, InfisicalConfig, Scope};
 
-use super::tls;
+use super::{misled, tls, variable};
 use crate::stores::{
     resolve::{Resolver, Unresolved},
     scope::Open,
@@ -22,7 +22,7 @@ pub(super) async fn provider(
         auth: auth(&spec.auth, resolver).await?,
         scope: scope(&spec.secrets_scope),
         tls: tls(resolver, spec.ca_bundle.as_deref(), spec.ca_provider.as_ref()).await?,
-        ambient: Ambient::default(),
+        ambient: Ambient::from_variables(variable).map_err(|problem| misled(&problem))?,
     };
     Ok(Arc::new(Infisical::new(config, Arc::clone(calls))?))
 }

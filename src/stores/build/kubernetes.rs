@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use keyferry_core::{CallObserver, Provider};
-use keyferry_crds::{KubernetesAuth, KubernetesSpec};
+use keyferry_crds::{KubernetesAuth, KubernetesServer, KubernetesSpec};
 use keyferry_kubernetes::{Auth, Kubernetes, KubernetesConfig};
 use keyferry_rest::Identity;
 
@@ -18,20 +18,30 @@ pub(super) async fn provider(
     resolver: &mut Resolver<'_>,
     calls: &Arc<dyn CallObserver>,
 ) -> Result<Arc<dyn Provider>, Unresolved> {
-    let auth = match (&spec.auth, &spec.auth_ref) {
-        (Some(named), _) => auth(named, resolver).await?,
-        (None, Some(kubeconfig)) => {
-            Auth::Kubeconfig(resolver.secret("authRef", kubeconfig, None, Open::Allowed).await?)
+    let mut config = match (&spec.auth_ref, &spec.auth) {
+        // A kubeconfig names the server as well.
+        (Some(kubeconfig), _) => {
+            KubernetesConfig::new(Auth::Kubeconfig(resolver.secret("authRef", kubeconfig, None, Open::Allowed).await?))
         }
+        (None, Some(named)) => at(spec.server.as_ref(), auth(named, resolver).await?, resolver).await?,
         (None, None) => return Err(resolver.invalid("auth", "is missing, and authRef too; name one")),
     };
-    let mut config = KubernetesConfig::new(auth);
     config.namespace.clone_from(&spec.remote_namespace);
-    if let Some(server) = &spec.server {
+    Ok(Arc::new(Kubernetes::new(config, Arc::clone(calls))?))
+}
+
+/// A login to this server.
+async fn at(
+    server: Option<&KubernetesServer>,
+    auth: Auth,
+    resolver: &mut Resolver<'_>,
+) -> Result<KubernetesConfig, Unresolved> {
+    let mut config = KubernetesConfig::new(auth);
+    if let Some(server) = server {
         config.server.clone_from(&server.url);
         config.roots = resolver.roots(server.ca_bundle.as_deref(), server.ca_provider.as_ref()).await?;
     }
-    Ok(Arc::new(Kubernetes::new(config, Arc::clone(calls))?))
+    Ok(config)
 }
 
 async fn auth(auth: &KubernetesAuth, resolver: &mut Resolver<'_>) -> Result<Auth, Unresolved> {
