@@ -58,12 +58,12 @@ pub(crate) async fn run(options: Options) -> Result<()> {
 
     let mut narrator = Narrator::new();
     narrator.chapter("What runs")?;
-    let surroundings = tokio::select! {
+    let mut surroundings = tokio::select! {
         surroundings = Surroundings::start(options.cluster, &narrator) => surroundings?,
         () = stop() => return Ok(()),
     };
     let told = tokio::select! {
-        told = tell(&surroundings, &mut narrator) => told,
+        told = tell(&mut surroundings, &mut narrator) => told,
         () = stop() => Ok(()),
     };
     if told.is_ok() && options.keep {
@@ -75,8 +75,9 @@ pub(crate) async fn run(options: Options) -> Result<()> {
     told.and(cleaned)
 }
 
-async fn tell(surroundings: &Surroundings, narrator: &mut Narrator) -> Result<()> {
-    let Surroundings { client, bao, gateway, .. } = surroundings;
+async fn tell(surroundings: &mut Surroundings, narrator: &mut Narrator) -> Result<()> {
+    surroundings.install(narrator).await?;
+    let Surroundings { client, bao, gateway, .. } = &*surroundings;
 
     narrator.chapter("examples/quickstart: a Vault store, single properties and a whole secret")?;
     QUICKSTART.apply(client, bao.url(), narrator).await?;

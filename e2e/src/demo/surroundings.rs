@@ -1,6 +1,7 @@
 //! What the demo needs around it: a cluster, two backends and the operator.
 
 use std::env;
+use std::fmt::Debug;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -10,16 +11,19 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use keyferry_e2e::harness::{Bao, ControlPlane, Operator, OperatorSpec, install_crds, install_rbac, wait};
 use keyferry_fakes::akeyless::{Access, AkeylessGateway, Item};
 use kube::api::{DeleteParams, ListParams};
-use kube::{Api, Client, ResourceExt};
+use kube::{Api, Client, Resource, ResourceExt};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::json;
 
+use super::example::Example;
 use super::narrator::Narrator;
 use super::{PORTEFAIX, QUICKSTART};
 
 /// The group of Keyferry's kinds.
 const GROUP: &str = "external-secrets.io";
 
-/// How long the API server may take to empty a namespace.
+/// How long the API server may take to remove something with all that is in it.
 const DELETION: Duration = Duration::from_mins(2);
 
 /// Which cluster the demo runs on.
@@ -38,14 +42,14 @@ pub(super) struct Surroundings {
     pub(super) bao: Bao,
     pub(super) gateway: AkeylessGateway,
     operators: Vec<Operator>,
-    /// Whether there was none of our kinds before.
+    /// Whether the cluster had none of our kinds before.
     made_crds: bool,
     /// Kept for as long as the demo runs.
     control_plane: Option<ControlPlane>,
 }
 
 impl Surroundings {
-    /// Starts everything; on a cluster of the user's it touches nothing that is there already.
+    /// Starts what runs on this machine only; a cluster of the user's is looked at and not touched.
     pub(super) async fn start(cluster: Cluster, narrator: &Narrator) -> Result<Self> {
         let begin = Instant::now();
         let (control_plane, kubeconfig) = match cluster {
@@ -61,8 +65,8 @@ impl Surroundings {
             None => Client::try_default().await.context("failed to use the cluster that KUBECONFIG leads to")?,
         };
         let version = client.apiserver_version().await.context("the cluster does not answer")?.git_version;
+        ensure_no_namespaces(&client).await?;
         narrator.event("control plane", &format!("Kubernetes {version}"), begin)?;
-        let made_crds = make_crds(&client, control_plane.is_some(), narrator).await?;
 
         let begin = Instant::now();
         let bao = Bao::start().await?;
@@ -73,37 +77,50 @@ impl Surroundings {
         gateway.grant(Access::api_key("p-portefaix0001", "sample-access-key-of-the-fake-gateway"));
         gateway.put(Item::secret(super::AKEYLESS_ITEM, "correct horse battery"));
         narrator.event("Akeyless gateway", &format!("a faithful fake at {}", gateway.url()), begin)?;
+        Ok(Self { client, kubeconfig, bao, gateway, operators: Vec::new(), made_crds: false, control_plane })
+    }
+
+    /// Installs our kinds, unless the cluster has them, and starts the operator.
+    pub(super) async fn install(&mut self, narrator: &Narrator) -> Result<()> {
+        let begin = Instant::now();
+        let there = our_crds(&self.client).await?;
+        if self.control_plane.is_none() && !there.is_empty() {
+            narrator.event("CRDs", "are there already, and stay as they are", begin)?;
+        } else {
+            self.made_crds = true;
+            install_crds(&self.client).await?;
+            let names: Vec<_> = our_crds(&self.client).await?.iter().map(|crd| crd.spec.names.plural.clone()).collect();
+            narrator.event("CRDs", &format!("crds/generated: {}", names.join(", ")), begin)?;
+        }
 
         let begin = Instant::now();
-        let specs = match &control_plane {
-            Some(control_plane) => {
-                install_rbac(&client).await?;
-                let with_own_rights = control_plane.kubeconfig_for("keyferry", "keyferry").await?;
-                vec![OperatorSpec::new(&with_own_rights)]
-            }
-            // Whatever else is in the user's cluster must not notice.
-            None => [QUICKSTART, PORTEFAIX]
-                .map(|example| {
-                    OperatorSpec::new(&kubeconfig)
-                        .namespace(example.namespace)
-                        .argument("--enable-cluster-store-reconciler=false")
-                })
-                .into(),
-        };
-        let mut operators = Vec::new();
-        for spec in specs {
-            operators.push(spec.start().await?);
+        for spec in self.operator_specs().await? {
+            self.operators.push(spec.start().await?);
         }
-        narrator.event("operator", "`keyferry run` is ready", begin)?;
-        Ok(Self { client, kubeconfig, bao, gateway, operators, made_crds, control_plane })
+        narrator.event("operator", "`keyferry run` is ready", begin)
+    }
+
+    async fn operator_specs(&self) -> Result<Vec<OperatorSpec>> {
+        let Some(control_plane) = &self.control_plane else {
+            // Whatever else is in the user's cluster must not notice.
+            let spec = |example: Example| {
+                OperatorSpec::new(&self.kubeconfig)
+                    .namespace(example.namespace)
+                    .argument("--enable-cluster-store-reconciler=false")
+            };
+            return Ok([QUICKSTART, PORTEFAIX].map(spec).into());
+        };
+        install_rbac(&self.client).await?;
+        Ok(vec![OperatorSpec::new(&control_plane.kubeconfig_for("keyferry", "keyferry").await?)])
     }
 
     /// Ends everything. From a cluster of the user's it removes what the demo made.
     pub(super) async fn clean_up(mut self, narrator: &Narrator) -> Result<()> {
         let begin = Instant::now();
         if self.control_plane.is_none() {
+            let namespaces: Api<Namespace> = Api::all(self.client.clone());
             for example in [QUICKSTART, PORTEFAIX] {
-                remove_namespace(&self.client, example.namespace).await?;
+                remove(&namespaces, example.namespace).await?;
                 narrator.event(&format!("Namespace/{}", example.namespace), "removed", begin)?;
             }
             if self.made_crds {
@@ -127,31 +144,18 @@ fn current_kubeconfig() -> Result<PathBuf> {
     Ok(path)
 }
 
-/// Installs our kinds unless the cluster has them. Returns whether it did.
-async fn make_crds(client: &Client, local: bool, narrator: &Narrator) -> Result<bool> {
-    let begin = Instant::now();
-    if !local {
-        for example in [QUICKSTART, PORTEFAIX] {
-            let found = Api::<Namespace>::all(client.clone()).get_opt(example.namespace).await?;
-            let name = example.namespace;
-            ensure!(
-                found.is_none(),
-                "the namespace {name} exists, and the demo would remove it: delete it or use another cluster"
-            );
-        }
-        if !our_crds(client).await?.is_empty() {
-            narrator.event("CRDs", "are there already, and stay as they are", begin)?;
-            return Ok(false);
-        }
-        install_crds(client).await?;
+/// The demo removes its namespaces at the end: they must be its own.
+async fn ensure_no_namespaces(client: &Client) -> Result<()> {
+    for Example { namespace, .. } in [QUICKSTART, PORTEFAIX] {
+        let found = Api::<Namespace>::all(client.clone()).get_opt(namespace).await?;
+        ensure!(found.is_none(), "the demo would remove the namespace {namespace}, which exists: use another cluster");
     }
-    narrator.event("CRDs", &format!("crds/generated: {}", our_crds(client).await?.join(", ")), begin)?;
-    Ok(true)
+    Ok(())
 }
 
-async fn our_crds(client: &Client) -> Result<Vec<String>> {
+async fn our_crds(client: &Client) -> Result<Vec<CustomResourceDefinition>> {
     let all = Api::<CustomResourceDefinition>::all(client.clone()).list(&ListParams::default()).await?;
-    Ok(all.iter().filter(|crd| crd.spec.group == GROUP).map(|crd| crd.spec.names.plural.clone()).collect())
+    Ok(all.into_iter().filter(|crd| crd.spec.group == GROUP).collect())
 }
 
 /// What `examples/quickstart/README.md` tells people to write.
@@ -167,19 +171,22 @@ async fn furnish_bao(bao: &Bao) -> Result<()> {
     Ok(())
 }
 
-async fn remove_namespace(client: &Client, name: &str) -> Result<()> {
-    let namespaces: Api<Namespace> = Api::all(client.clone());
-    if namespaces.get_opt(name).await?.is_some() {
-        namespaces.delete(name, &DeleteParams::default()).await?;
-        wait::until(&namespaces, name, &format!("namespace {name} is gone"), DELETION, |found| found.is_none()).await?;
+async fn remove_crds(client: &Client) -> Result<()> {
+    let crds: Api<CustomResourceDefinition> = Api::all(client.clone());
+    for crd in our_crds(client).await? {
+        remove(&crds, &crd.name_any()).await?;
     }
     Ok(())
 }
 
-async fn remove_crds(client: &Client) -> Result<()> {
-    let crds: Api<CustomResourceDefinition> = Api::all(client.clone());
-    for crd in crds.list(&ListParams::default()).await?.iter().filter(|crd| crd.spec.group == GROUP) {
-        crds.delete(&crd.name_any(), &DeleteParams::default()).await?;
+/// Deletes an object, if it is there, and waits until it is gone.
+async fn remove<K>(api: &Api<K>, name: &str) -> Result<()>
+where
+    K: Resource + Clone + Debug + DeserializeOwned + Serialize + Send + 'static,
+{
+    if api.get_opt(name).await?.is_some() {
+        api.delete(name, &DeleteParams::default()).await?;
+        wait::until(api, name, &format!("{name} is gone"), DELETION, |found| found.is_none()).await?;
     }
     Ok(())
 }

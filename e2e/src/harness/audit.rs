@@ -83,19 +83,26 @@ pub(super) fn entries_since<T: DeserializeOwned>(path: &Path, mark: Mark) -> Res
     Ok(entries_from(path, mark)?.0)
 }
 
-/// As [`entries_since`], and where the next entry begins.
+/// As [`entries_since`], and where the next entry begins. An entry that was half written when the mark was set counts as
+/// before it.
 fn entries_from<T: DeserializeOwned>(path: &Path, mark: Mark) -> Result<(Vec<T>, Mark)> {
     let reading = || format!("failed to read {}", path.display());
     let mut file = File::open(path).with_context(reading)?;
-    file.seek(SeekFrom::Start(mark.0)).with_context(reading)?;
+    // The end of a line stands before a mark between two entries.
+    let start = mark.0.saturating_sub(1);
+    file.seek(SeekFrom::Start(start)).with_context(reading)?;
     let mut content = Vec::new();
     file.read_to_end(&mut content).with_context(reading)?;
-    let complete = content.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
-    let entries = content[..complete]
-        .split_inclusive(|byte| *byte == b'\n')
+    let end_of_line = |byte: &u8| *byte == b'\n';
+    let first = if mark.0 == 0 { Some(0) } else { content.iter().position(end_of_line).map(|end| end + 1) };
+    let (Some(first), Some(last)) = (first, content.iter().rposition(end_of_line)) else {
+        return Ok((Vec::new(), mark));
+    };
+    let entries = content[first..=last]
+        .split_inclusive(end_of_line)
         .map(|line| serde_json::from_slice(line).with_context(|| format!("unexpected entry in {}", path.display())))
         .collect::<Result<_>>()?;
-    Ok((entries, Mark(mark.0 + u64::try_from(complete)?)))
+    Ok((entries, Mark(start + u64::try_from(last)? + 1)))
 }
 
 #[derive(Deserialize)]
@@ -188,11 +195,26 @@ mod tests {
         assert_eq!(request(&entry("ResponseComplete")), None);
     }
 
+    /// The entries behind a mark, and where the next one begins.
+    fn entries(content: &str, mark: u64) -> (Vec<u32>, u64) {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), content).unwrap();
+        let (entries, end) = entries_from(file.path(), Mark(mark)).unwrap();
+        (entries, end.0)
+    }
+
     #[test]
     fn an_entry_that_is_being_written_waits() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), "1\n2\n3").unwrap();
-        let (entries, end): (Vec<u32>, _) = entries_from(file.path(), Mark(2)).unwrap();
-        assert_eq!((entries, end.0), (vec![2], 4));
+        assert_eq!(entries("10\n20\n3", 3), (vec![20], 6));
+        assert_eq!(entries("10\n20\n3", 0), (vec![10, 20], 6));
+        assert_eq!(entries("1", 0), (vec![], 0));
+    }
+
+    #[test]
+    fn an_entry_that_was_half_written_counts_as_before() {
+        assert_eq!(entries("10\n20\n30\n", 4), (vec![30], 9));
+        assert_eq!(entries("10\n20\n30\n", 5), (vec![30], 9));
+        assert_eq!(entries("10\n20", 4), (vec![], 4));
+        assert_eq!(entries("10\n20\n", 6), (vec![], 6));
     }
 }
