@@ -18,7 +18,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use keyferry_core::{CallObserver, Error, ErrorKind};
 use keyferry_crds::{ClusterSecretStore, SecretStore, SecretStoreSpec, SecretStoreStatus};
 use keyferry_layers::LayerObserver;
-use kube::{Client, api::ObjectMeta, core::DeserializeGuard};
+use kube::{Api, Client, api::ObjectMeta, core::DeserializeGuard};
 use tokio::sync::mpsc;
 
 pub(crate) use health::Health;
@@ -30,7 +30,7 @@ use self::{
     pool::{Pool, Sighting},
 };
 use crate::{
-    cluster::{Meta, Mirror, ObjectKey, StoreKey, StoreKind},
+    cluster::{Meta, Mirror, ObjectKey, StoreKey, StoreKind, error_text},
     trouble::Trouble,
 };
 
@@ -114,6 +114,7 @@ pub(crate) struct StoreView {
 
 /// All stores of the cluster, as those see them who want to read secrets.
 pub(crate) struct Stores {
+    client: Client,
     sources: Sources,
     /// `spec.controller` of the stores that are ours.
     class: String,
@@ -134,8 +135,8 @@ impl Stores {
         layering: Arc<dyn LayerObserver>,
     ) -> (Self, mpsc::UnboundedReceiver<StoreKey>) {
         let (suspects, suspected) = mpsc::unbounded_channel();
-        let pool = Pool::new(client, calls, layering);
-        (Self { sources, class, flood_gate, pool, health: HealthTable::default(), suspects }, suspected)
+        let pool = Pool::new(client.clone(), calls, layering);
+        (Self { client, sources, class, flood_gate, pool, health: HealthTable::default(), suspects }, suspected)
     }
 
     /// The store as the cluster has it now.
@@ -143,6 +144,33 @@ impl Stores {
         match key.kind {
             StoreKind::ClusterSecretStore => self.sources.cluster_stores.get(&key.object),
             StoreKind::SecretStore => self.sources.secret_stores.get(&key.object),
+        }
+    }
+
+    /// The store as the API server has it, for when the ExternalSecret came through its watch before the store came
+    /// through its own.
+    async fn ask_for(&self, key: &StoreKey) -> Result<Arc<Stored>, Trouble> {
+        let (namespace, name) = (&key.object.namespace, &key.object.name);
+        let found = match key.kind {
+            StoreKind::ClusterSecretStore => {
+                let stores: Api<DeserializeGuard<ClusterSecretStore>> = Api::all(self.client.clone());
+                stores.get_opt(name).await.map(|found| found.map(Stored::trim_cluster))
+            }
+            StoreKind::SecretStore => {
+                let stores: Api<DeserializeGuard<SecretStore>> = Api::namespaced(self.client.clone(), namespace);
+                stores.get_opt(name).await.map(|found| found.map(Stored::trim))
+            }
+        };
+        match found {
+            Ok(Some(stored)) => Ok(Arc::new(stored)),
+            Ok(None) => {
+                let text = format!("{key} does not exist; create it or correct secretStoreRef");
+                Err(Trouble::lasting("StoreNotFound", text))
+            }
+            Err(error) => {
+                let text = format!("failed to read {key}: {}", error_text(&error));
+                Err(Trouble::passing("KubernetesUnreachable", text))
+            }
         }
     }
 
@@ -154,9 +182,10 @@ impl Stores {
 
     /// A provider for an ExternalSecret in `consumer`.
     pub(crate) async fn session(&self, key: &StoreKey, consumer: &str) -> Result<Session, Trouble> {
-        let stored = self.get(key).ok_or_else(|| {
-            Trouble::lasting("StoreNotFound", format!("{key} does not exist; create it or correct secretStoreRef"))
-        })?;
+        let stored = match self.get(key) {
+            Some(stored) => stored,
+            None => self.ask_for(key).await?,
+        };
         let Stored::Readable(view) = &*stored else { return Err(unreadable(key)) };
         if self.is_foreign(view) {
             let text = format!("{key} belongs to controller class \"{}\"", class_of(view));
