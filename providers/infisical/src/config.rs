@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use keyferry_clouds::aws::AwsKeys;
+use keyferry_clouds::{aws::AwsKeys, google::Endpoints};
 use keyferry_core::{Error, ErrorKind, Result, SecretBytes};
 use keyferry_rest::{BaseUrl, Tls};
 
@@ -151,6 +151,32 @@ impl Default for Ambient {
     }
 }
 
+impl Ambient {
+    /// Reads the environment variables that `variable` looks up: `AZURE_POD_IDENTITY_AUTHORITY_HOST`, and those of
+    /// [`Endpoints::from_variables`]; an empty one counts as absent. The text of an error names the variable that is
+    /// wrong.
+    pub fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
+        let mut ambient = Self::default();
+        let google = Endpoints::from_variables(&variable)?;
+        let azure = variable(AZURE_METADATA).map(|url| url.trim().to_owned()).filter(|url| !url.is_empty());
+        let azure = azure.map(|url| BaseUrl::parse(&url)).transpose();
+        let azure = azure.map_err(|wrong| format!("the environment variable {AZURE_METADATA} {wrong}"))?;
+        for (place, url) in [
+            (&mut ambient.azure_metadata, azure),
+            (&mut ambient.gcp_metadata, google.metadata),
+            (&mut ambient.gcp_iam_credentials, google.iam_credentials),
+        ] {
+            if let Some(url) = url {
+                *place = url.to_string();
+            }
+        }
+        Ok(ambient)
+    }
+}
+
+/// What Azure's own clients know the metadata service by.
+const AZURE_METADATA: &str = "AZURE_POD_IDENTITY_AUTHORITY_HOST";
+
 const CLOUD: &str = "https://app.infisical.com/api";
 
 impl InfisicalConfig {
@@ -252,6 +278,23 @@ mod tests {
     #[test]
     fn a_scopes_folder_is_spelt_as_the_server_does() {
         assert_eq!(scope("p", "e").checked().expect("a whole scope").secrets_path, "/a/b");
+    }
+
+    #[test]
+    fn variables_lead_elsewhere() {
+        let ambient = Ambient::from_variables(|name| match name {
+            "AZURE_POD_IDENTITY_AUTHORITY_HOST" => Some("http://azure.test".to_owned()),
+            "GCE_METADATA_HOST" => Some("google.test:80".to_owned()),
+            "KEYFERRY_GCP_IAMCREDENTIALS_ENDPOINT" => Some(" ".to_owned()),
+            _ => None,
+        })
+        .expect("addresses");
+        assert_eq!(ambient.azure_metadata, "http://azure.test");
+        assert_eq!(ambient.gcp_metadata, "http://google.test");
+        assert_eq!(ambient.gcp_iam_credentials, Ambient::default().gcp_iam_credentials);
+        let error = Ambient::from_variables(|name| name.starts_with("AZURE").then(|| "hunter2".to_owned()));
+        let error = error.expect_err("no address");
+        assert!(error.contains("AZURE_POD_IDENTITY_AUTHORITY_HOST") && !error.contains("hunter2"), "{error}");
     }
 
     #[test]
