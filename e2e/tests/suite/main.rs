@@ -10,6 +10,7 @@ mod cluster_stores;
 mod creation;
 mod definitions;
 mod deletion;
+mod demo;
 mod dependencies;
 mod documented;
 mod drift;

@@ -19,7 +19,7 @@ pub(super) struct Stage {
     pub(super) page: Page,
     tried: BTreeSet<String>,
     provoked: BTreeSet<String>,
-    _operator: Operator,
+    operator: Operator,
 }
 
 /// What must differ from the page: each text on the left stands in the section once, and is replaced by that on the right.
@@ -32,9 +32,15 @@ impl Stage {
         let tenant = Tenant::create(&format!("doc-{}", slug(file.trim_end_matches(".md")))).await?;
         // The page's store may have its name.
         tenant.delete("SecretStore", "vault").await?;
-        let class = format!("--controller-class={}", tenant.name());
-        let operator = prepare(tenant.operator().argument(class)).start().await?;
-        Ok(Self { tenant, page, tried: BTreeSet::new(), provoked: BTreeSet::new(), _operator: operator })
+        let operator = start(&tenant, prepare).await?;
+        Ok(Self { tenant, page, tried: BTreeSet::new(), provoked: BTreeSet::new(), operator })
+    }
+
+    /// Goes on with another operator, for a section that needs another environment.
+    pub(super) async fn recast(&mut self, prepare: impl FnOnce(OperatorSpec) -> OperatorSpec) -> Result<()> {
+        self.operator.terminate().await?;
+        self.operator = start(&self.tenant, prepare).await?;
+        Ok(())
     }
 
     /// A value that the manifests of a section hold, such as `/stringData/token` of the Secret therein.
@@ -44,8 +50,7 @@ impl Stage {
         found.map(str::to_owned).with_context(|| format!("the section \"{heading}\" has no {pointer}"))
     }
 
-    /// The store of a section works, and an ExternalSecret gets `expected` from it: that of the section if it has one, or
-    /// else one that `read` makes.
+    /// The store of a section works, and an ExternalSecret that `read` completes gets `expected` from it.
     pub(super) async fn works(
         &mut self,
         heading: &str,
@@ -155,6 +160,11 @@ impl Stage {
     fn at(&self, heading: &str) -> String {
         format!("{}, section \"{heading}\"", self.page.path())
     }
+}
+
+async fn start(tenant: &Tenant<'static>, prepare: impl FnOnce(OperatorSpec) -> OperatorSpec) -> Result<Operator> {
+    let class = format!("--controller-class={}", tenant.name());
+    prepare(tenant.operator().argument(class)).start().await
 }
 
 /// The kind of an object.
