@@ -224,6 +224,11 @@ fn find<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Optio
     found
 }
 
+/// Whether AWS itself, and not a proxy before it, knows the login and denies it this: AWS numbers all its answers.
+pub(crate) fn is_denied_by_aws(error: &Error) -> bool {
+    error.kind == ErrorKind::AccessDenied && error.request_id.is_some()
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;

@@ -15,13 +15,13 @@ use std::{
 
 use aws_sdk_ssm::types::Parameter;
 use futures::{StreamExt, stream};
-use keyferry_core::{ErrorKind, Fetched, Locator, Page, Query, Result, SecretBytes, Version, Want};
+use keyferry_core::{Fetched, Locator, Page, Query, Result, SecretBytes, Version, Want};
 
 use self::selector::Selector;
 use crate::{
     client::{Client, Clients},
     denials::Denials,
-    error::Action,
+    error::{Action, is_denied_by_aws},
     names::Names,
 };
 
@@ -75,7 +75,7 @@ impl ParameterStore {
     pub(crate) async fn probe(&self) -> Result<()> {
         let list = |clients: &Clients| clients.ssm.describe_parameters().max_results(1).send();
         match self.client.call(DESCRIBE, "the list of parameters", list).await {
-            Err(error) if error.kind != ErrorKind::AccessDenied => Err(error),
+            Err(error) if !is_denied_by_aws(&error) => Err(error),
             Ok(_) | Err(_) => Ok(()),
         }
     }

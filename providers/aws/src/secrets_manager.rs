@@ -18,7 +18,7 @@ use futures::{StreamExt, stream};
 use keyferry_core::{Error, ErrorKind, Fetched, Locator, Page, Query, Result, SecretBytes, Version};
 
 use self::wanted::Wanted;
-use crate::{client::Client, denials::Denials, error::Action, names::Names};
+use crate::{client::Client, denials::Denials, error::{Action, is_denied_by_aws}, names::Names};
 
 /// Secrets that one batch call answers.
 pub(crate) const BATCH: usize = 20;
@@ -66,7 +66,7 @@ impl SecretsManager {
     pub(crate) async fn probe(&self) -> Result<()> {
         let list = |clients: &crate::client::Clients| clients.secrets_manager.list_secrets().max_results(1).send();
         match self.client.call(LIST, "the list of secrets", list).await {
-            Err(error) if error.kind != ErrorKind::AccessDenied => Err(error),
+            Err(error) if !is_denied_by_aws(&error) => Err(error),
             Ok(_) | Err(_) => Ok(()),
         }
     }

@@ -264,6 +264,15 @@ async fn where_sts_cannot_be_reached_the_service_itself_is_asked() {
 }
 
 #[tokio::test]
+async fn a_proxy_that_denies_everything_vouches_for_no_login() {
+    for service in [Service::SecretsManager, Service::ParameterStore] {
+        let world = World::new(service, |_, _| Reply::text(403, "<html>blocked</html>")).await;
+        let error = world.aws.check().await.expect_err("nobody at AWS has answered");
+        assert_eq!(error.status, Some(403), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn nothing_shows_credentials() {
     let world = with_account(&Account::new(&[("eks.amazonaws.com/role-arn", ROLE)]), sessions()).await;
     world.fetch_one(latest("a")).await.expect("a value");
