@@ -84,6 +84,24 @@ async fn values_are_read_with_a_token_and_come_with_their_checksum() {
 }
 
 #[tokio::test]
+async fn a_black_hole_is_one_projects() {
+    let cloud = cloud();
+    let token = token(&cloud).await;
+    cloud.black_hole("p-2");
+    let hangs = ask(&cloud, "/v1/projects/p-2/secrets/a/versions/latest:access", &token);
+    tokio::select! {
+        answer = hangs => panic!("{answer:?}"),
+        (status, _) = async {
+            // The other request is there before this one is sent.
+            while cloud.counts().of("AccessSecretVersion") == 0 {
+                tokio::task::yield_now().await;
+            }
+            ask(&cloud, ACCESS, &token).await
+        } => assert_eq!(status, 200),
+    }
+}
+
+#[tokio::test]
 async fn an_assertion_is_checked_in_every_part() {
     type Change = fn(&mut Value, &mut Value);
     let cloud = cloud();

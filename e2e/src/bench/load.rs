@@ -63,6 +63,12 @@ where
     Ok(())
 }
 
+/// The ExternalSecrets of a namespace.
+pub(super) fn external_secrets(client: &Client, namespace: &str) -> Api<DynamicObject> {
+    let kind = GroupVersionKind::gvk("external-secrets.io", "v1", "ExternalSecret");
+    Api::namespaced_with(client.clone(), namespace, &ApiResource::from_gvk(&kind))
+}
+
 /// Creates ExternalSecrets.
 pub(super) async fn create_external_secrets(
     client: &Client,
@@ -81,7 +87,7 @@ pub(super) async fn create_external_secrets(
 
 /// Changes the interval of every ExternalSecret.
 pub(super) async fn set_interval(client: &Client, namespace: &str, count: usize, interval: Duration) -> Result<()> {
-    let api = Writes::new(client, namespace).external_secrets;
+    let api = external_secrets(client, namespace);
     spread(count, CLIENT_CONCURRENCY, move |n| {
         let api = api.clone();
         async move {
@@ -121,11 +127,9 @@ pub(super) struct Writes {
 
 impl Writes {
     pub(super) fn new(client: &Client, namespace: &str) -> Self {
-        let kind = GroupVersionKind::gvk("external-secrets.io", "v1", "ExternalSecret");
-        let resource = ApiResource::from_gvk(&kind);
         Self {
             namespace: namespace.to_owned(),
-            external_secrets: Api::namespaced_with(client.clone(), namespace, &resource),
+            external_secrets: external_secrets(client, namespace),
             secrets: Api::namespaced(client.clone(), namespace),
         }
     }

@@ -16,7 +16,7 @@ const DEADLINE: Duration = Duration::from_mins(10);
 const SILENCE: Duration = Duration::from_secs(3);
 
 /// Between two looks at the audit log.
-const PAUSE: Duration = Duration::from_millis(50);
+pub(super) const PAUSE: Duration = Duration::from_millis(50);
 
 /// Something that the operator brings about, as its requests show.
 #[derive(Clone, Copy, Debug)]

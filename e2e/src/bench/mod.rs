@@ -6,11 +6,13 @@
 //! | burst | a client creates N ExternalSecrets while the operator runs | the same |
 //! | steady | nothing changes | four ticks of 15 s |
 //! | rotation | every value changes, just after a tick | from a value's change to its target, the slowest |
+//! | isolation | 64 readers of a slow store are created, refreshed, and refreshed beside a store that hangs | see the report |
 //!
 //! Times are taken from the API server's audit log, so that nobody who watches takes processor time from what is
 //! measured. Processor time and requests of a phase count until the operator has fallen silent.
 
 mod floor;
+mod isolation;
 mod load;
 mod meter;
 mod report;
@@ -24,6 +26,7 @@ use jiff::Timestamp;
 use keyferry_e2e::harness::Operator;
 
 use self::floor::Floors;
+use self::isolation::Isolation;
 use self::load::{CLIENT_CONCURRENCY, HOUR};
 use self::meter::{Measure, Meter, Milestone, seconds};
 use self::report::Report;
@@ -61,8 +64,10 @@ pub(crate) async fn run(Options { objects }: Options) -> Result<()> {
     say("rotation: every value changes")?;
     let rotation = rotation(&surroundings, &team, &operator).await?;
     operator.terminate().await?;
+    say("isolation: a slow store, alone and beside one that never answers")?;
+    let isolation = Isolation::measure(&surroundings).await?;
 
-    let report = Report { objects, start, floors, phases: [cold, burst, steady, rotation] };
+    let report = Report { objects, start, floors, phases: [cold, burst, steady, rotation], isolation };
     writeln!(io::stdout(), "\n{}\n{}", report.table(), report.json())?;
     Ok(())
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::floor::{Floor, Floors};
+use super::isolation::{self, Isolation, Refresh};
 use super::meter::Measure;
 
 /// All that was measured.
@@ -16,6 +17,7 @@ pub(super) struct Report {
     pub(super) start: f64,
     pub(super) floors: Floors,
     pub(super) phases: [Measure; 4],
+    pub(super) isolation: Isolation,
 }
 
 impl Report {
@@ -48,7 +50,7 @@ impl Report {
                 requests(phase)
             );
         }
-        table
+        table + "\n" + &isolation_table(&self.isolation)
     }
 
     /// For machines, in one line.
@@ -61,9 +63,39 @@ impl Report {
             "startToFirstStoreReadySeconds": self.start,
             "floors": { "cold": floor(self.floors.cold), "burst": floor(self.floors.burst) },
             "phases": phases,
+            "isolation": isolation_json(&self.isolation),
         })
         .to_string()
     }
+}
+
+fn isolation_table(isolation: &Isolation) -> String {
+    let refresh = |refresh: Refresh| format!("{:.3} s p99, {:.3} s median", refresh.p99, refresh.median);
+    format!(
+        "isolation: {} ExternalSecrets of a store whose backend takes {:.1} s for a read\n\
+         {:44}{:.3} s (goal 1)\n{:44}{}\n{:44}{}; ratio {:.2} (goal 1.2)\n",
+        isolation::OBJECTS,
+        isolation::ANSWER.as_secs_f64(),
+        "  created, until all are synced",
+        isolation.synced,
+        "  refreshed all at once",
+        refresh(isolation.alone),
+        "  the same beside a store that never answers",
+        refresh(isolation.beside_black_hole),
+        isolation.ratio(),
+    )
+}
+
+fn isolation_json(isolation: &Isolation) -> Value {
+    let refresh = |refresh: Refresh| json!({ "medianSeconds": refresh.median, "p99Seconds": refresh.p99 });
+    json!({
+        "objects": isolation::OBJECTS,
+        "backendSecondsPerRead": isolation::ANSWER.as_secs_f64(),
+        "syncedSeconds": isolation.synced,
+        "refreshAlone": refresh(isolation.alone),
+        "refreshBesideBlackHole": refresh(isolation.beside_black_hole),
+        "ratio": isolation.ratio(),
+    })
 }
 
 fn phase_json(phase: &Measure) -> Value {
@@ -111,7 +143,7 @@ fn mebibytes(bytes: u64) -> String {
 mod tests {
     use std::time::Duration;
 
-    use super::{Floor, Floors, Measure, Report};
+    use super::{Floor, Floors, Isolation, Measure, Refresh, Report};
 
     fn report() -> Report {
         let phase = |phase, floor| Measure {
@@ -140,6 +172,11 @@ mod tests {
                 phase("steady", None),
                 phase("rotation", None),
             ],
+            isolation: Isolation {
+                synced: 0.5,
+                alone: Refresh { median: 0.25, p99: 0.5 },
+                beside_black_hole: Refresh { median: 0.25, p99: 0.625 },
+            },
         }
     }
 
@@ -149,6 +186,7 @@ mod tests {
         let cold = table.lines().find(|line| line.starts_with("cold")).unwrap();
         assert!(cold.contains("1.25") && cold.contains("-/30/20"), "{cold}");
         assert!(cold.ends_with("500 create secrets, 2 list"), "{cold}");
+        assert!(table.contains("0.625 s p99, 0.250 s median; ratio 1.25"), "{table}");
     }
 
     #[test]
@@ -159,5 +197,6 @@ mod tests {
         assert_eq!(json["phases"]["cold"]["ratio"], 1.25);
         assert_eq!(json["phases"]["cold"]["cpuSecondsPerThousandReads"], 0.5);
         assert!(json["phases"]["steady"]["ratio"].is_null());
+        assert_eq!(json["isolation"]["ratio"], 1.25);
     }
 }

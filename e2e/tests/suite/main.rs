@@ -24,6 +24,7 @@ mod process;
 mod properties;
 mod refresh;
 mod restart;
+mod sharing;
 mod stores;
 mod support;
 mod vault;

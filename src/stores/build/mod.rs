@@ -30,6 +30,10 @@ use super::resolve::{Resolver, Unresolved};
 use crate::trouble::Trouble;
 
 /// The backend of `spec`, without layers.
+#[cfg_attr(
+    not(all(feature = "akeyless", feature = "vault")),
+    allow(unused_variables, clippy::unused_async, reason = "the fake, built alone, resolves and requests nothing")
+)]
 pub(super) async fn provider(
     spec: &SecretStoreSpec,
     resolver: &mut Resolver<'_>,

@@ -210,6 +210,12 @@ impl GoogleCloud {
         lock(&self.cloud.world).people.deny(place.clone());
     }
 
+    /// From now on requests about secrets of this project are taken and never answered. Unlike faults, this leaves other
+    /// projects alone.
+    pub fn black_hole(&self, project: &str) {
+        lock(&self.cloud.world).black_holes.insert(project.to_owned());
+    }
+
     /// From now on the metadata server answers, about this machine.
     pub fn run_on(&self, machine: Machine) {
         lock(&self.cloud.world).machine = Some(machine);

@@ -19,7 +19,7 @@ use super::{
 pub(super) struct Question<'a> {
     about: About<'a>,
     location: Option<&'a str>,
-    project: &'a str,
+    pub(super) project: &'a str,
 }
 
 #[derive(Debug, PartialEq, Eq)]

@@ -1,6 +1,9 @@
 //! All that a cloud knows, behind one lock.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use jiff::Timestamp;
 
@@ -23,6 +26,8 @@ impl Default for Settings {
 
 #[derive(Debug, Default)]
 pub(super) struct World {
+    /// Projects about whose secrets no answer comes.
+    pub(super) black_holes: BTreeSet<String>,
     pub(super) machine: Option<Machine>,
     pub(super) people: People,
     pub(super) secrets: Secrets,
