@@ -18,7 +18,12 @@ use futures::{StreamExt, stream};
 use keyferry_core::{Error, ErrorKind, Fetched, Locator, Page, Query, Result, SecretBytes, Version};
 
 use self::wanted::Wanted;
-use crate::{client::Client, denials::Denials, error::{Action, is_denied_by_aws}, names::Names};
+use crate::{
+    client::Client,
+    denials::Denials,
+    error::{Action, is_denied_by_aws},
+    names::Names,
+};
 
 /// Secrets that one batch call answers.
 pub(crate) const BATCH: usize = 20;
