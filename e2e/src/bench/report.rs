@@ -73,7 +73,7 @@ fn isolation_table(isolation: &Isolation) -> String {
     let refresh = |refresh: Refresh| format!("{:.3} s p99, {:.3} s median", refresh.p99, refresh.median);
     format!(
         "isolation: {} ExternalSecrets of a store whose backend takes {:.1} s for a read\n\
-         {:44}{:.3} s (goal 1)\n{:44}{}\n{:44}{}; ratio {:.2} (goal 1.2)\n",
+         {:46}{:.3} s (goal 1)\n{:46}{}\n{:46}{}; ratio {:.2} (goal 1.2)\n",
         isolation::OBJECTS,
         isolation::ANSWER.as_secs_f64(),
         "  created, until all are synced",

@@ -185,7 +185,8 @@ impl ExternalSecrets {
         if self.is_foreign(object) {
             return None;
         }
-        let now = Timestamp::now();
+        // Both clocks at once: a tick of the one is an instant of the other.
+        let (now, began) = (Timestamp::now(), Instant::now());
         let mut record = self.memory.recall(key, object);
         let want = match validate::validate(key, object) {
             Ok(want) => want,
@@ -210,16 +211,15 @@ impl ExternalSecrets {
             }
             Due::Fetch(why) => why,
         };
-        let started = Instant::now();
         // What reads on the same tick shares its reads; everything else wants what is true since it was woken.
         let since = match why {
-            Why::Tick(tick) => started.checked_sub(elapsed(tick, now)).unwrap_or(started),
+            Why::Tick(tick) => began.checked_sub(elapsed(tick, now)).unwrap_or(began),
             _ => since,
         };
         debug!(external_secret = %key, why = why.as_str(), "syncing");
         let result = self.sync(&want, &record, since).await;
         let failed = result.is_err();
-        self.metrics.external_secret_synced(&key.namespace, &key.name, why.as_str(), started.elapsed(), failed);
+        self.metrics.external_secret_synced(&key.namespace, &key.name, why.as_str(), began.elapsed(), failed);
         match result {
             Ok(success) => self.succeed(object, record, &want, success, now).await,
             Err(trouble) => self.fail(object, record, Some(&want), trouble, now).await,

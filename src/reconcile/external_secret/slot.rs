@@ -34,10 +34,12 @@ impl Slot {
         Self { phase_ms, interval_ms }
     }
 
-    /// The latest tick at or before `now`.
+    /// The latest tick at or before `now`: the same to the nanosecond for all who ask between two ticks, so that they
+    /// share what was read since.
     pub(crate) fn latest(self, now: Timestamp) -> Timestamp {
-        let since_tick = (now.as_millisecond() - self.phase_ms).rem_euclid(self.interval_ms);
-        shifted(now, -since_tick)
+        let now_ms = now.as_millisecond();
+        let since_tick = (now_ms - self.phase_ms).rem_euclid(self.interval_ms);
+        Timestamp::from_millisecond(now_ms - since_tick).unwrap_or(now)
     }
 
     /// When a value that was read at `read` is due again: at the next tick, or, where that comes so soon that
@@ -94,6 +96,14 @@ mod tests {
         assert!(phases.len() > 30, "{phases:?}");
         let slot = || Slot::new(&StoreKey::cluster("a"), Duration::from_secs(60));
         assert_eq!(slot(), slot());
+    }
+
+    #[test]
+    fn all_who_ask_between_two_ticks_are_told_the_same() {
+        let slot = Slot::new(&StoreKey::cluster("a"), Duration::from_secs(10));
+        let asked =
+            |nanosecond| slot.latest(Timestamp::from_nanosecond(1_800_000_000_123_000_000 + nanosecond).unwrap());
+        assert_eq!(asked(1), asked(999_999));
     }
 
     #[test]
