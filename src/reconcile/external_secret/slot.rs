@@ -102,7 +102,7 @@ mod tests {
     fn all_who_ask_between_two_ticks_are_told_the_same() {
         let slot = Slot::new(&StoreKey::cluster("a"), Duration::from_secs(10));
         let asked =
-            |nanosecond| slot.latest(Timestamp::from_nanosecond(1_800_000_000_123_000_000 + nanosecond).unwrap());
+            |nanosecond: i128| slot.latest(Timestamp::from_nanosecond(1_800_000_000_123_000_000 + nanosecond).unwrap());
         assert_eq!(asked(1), asked(999_999));
     }
 
