@@ -35,8 +35,9 @@ pub(crate) struct RunArgs {
     /// Care for one namespace only; empty: for all.
     #[arg(long, default_value = "")]
     pub(crate) namespace: String,
-    /// How many writes to the cluster may be under way at the same time.
-    #[arg(long, default_value_t = 32)]
+    /// How many writes to the cluster may be under way at the same time. More only helps where the API server is far
+    /// away; beyond what it can do at once, it slows others down.
+    #[arg(long, default_value_t = 8)]
     pub(crate) concurrent: usize,
     /// Time between two checks of a store that names no refreshInterval.
     #[arg(long, default_value = "5m", value_parser = go_duration)]
