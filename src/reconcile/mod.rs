@@ -2,4 +2,5 @@
 
 pub(crate) mod external_secret;
 mod patience;
+mod ready;
 pub(crate) mod store;

@@ -136,6 +136,19 @@ impl<'a> Resolver<'a> {
         Ok(value)
     }
 
+    /// As [`Resolver::secret`], where a selector that is absent or names nothing stands for no value.
+    pub(crate) async fn optional_secret(
+        &mut self,
+        field: &str,
+        selector: Option<&SecretKeySelector>,
+        open: Open,
+    ) -> Result<Option<SecretBytes>, Unresolved> {
+        match selector.filter(|selector| !selector.is_empty()) {
+            Some(selector) => self.secret(field, selector, None, open).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
     /// Tokens of the ServiceAccount that `selector` at `field` names.
     pub(crate) async fn tokens(
         &mut self,

@@ -65,7 +65,7 @@ pub(crate) fn assemble(want: &ValidSync, answers: Vec<Answer>) -> Result<Assembl
 }
 
 /// What the API server accepts as the data of one Secret, in bytes.
-const LARGEST: usize = 1024 * 1024;
+pub(super) const LARGEST: usize = 1024 * 1024;
 
 fn keys_of(source: &Source, answered: &Answered) -> Result<BTreeMap<String, SecretBytes>, Trouble> {
     let trouble = |error: render::RenderError| Trouble::lasting(error.cause(), format!("{}: {error}", place(source)));

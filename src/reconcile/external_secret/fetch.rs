@@ -7,7 +7,7 @@ use keyferry_core::{Error, ErrorKind, Fetched, Listed, Locator, Provider, Remote
 use tokio::time::Instant;
 
 use super::{
-    content::{Answer, Answered},
+    content::{Answer, Answered, LARGEST},
     sync::{Find, Read, Source, ValidSync},
 };
 use crate::{cluster::StoreKey, stores::Stores, trouble::Trouble};
@@ -85,8 +85,6 @@ const MOST_LISTED: usize = 100_000;
 const MOST_FOUND: usize = 10_000;
 /// Secrets that are read together, so that what cannot fit is noticed before all of it is in memory.
 const AT_A_TIME: usize = 500;
-/// What a Secret holds, in bytes.
-const MOST_BYTES: usize = 1024 * 1024;
 
 /// Every secret that matches. One that cannot be read fails all; one that was deleted since it was listed is gone.
 async fn found(provider: &dyn Provider, find: &Find, since: Instant) -> Result<BTreeMap<RemoteName, Arc<Fetched>>> {
@@ -105,7 +103,7 @@ async fn found(provider: &dyn Provider, find: &Find, since: Instant) -> Result<B
                 Err(error) => return Err(error),
             }
         }
-        if bytes > MOST_BYTES {
+        if bytes > LARGEST {
             return Err(too_much(provider, "what it finds is larger than a Secret can be"));
         }
     }

@@ -5,14 +5,17 @@
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use keyferry_crds::{Binding, Condition, ExternalSecret, ExternalSecretStatus, SyncedTarget, reasons};
+use keyferry_crds::{Binding, ExternalSecret, ExternalSecretStatus, SyncedTarget, reasons};
 
 use super::{
     apply::{Applied, Did},
     plan::Remote,
     sync::ValidSync,
 };
-use crate::trouble::Trouble;
+use crate::{
+    reconcile::ready::{Says, set_ready},
+    trouble::Trouble,
+};
 
 /// How an attempt ended.
 #[derive(Debug)]
@@ -51,7 +54,8 @@ pub(super) fn report(
     let mut status = before.clone();
     status.observed_generation = generation;
     let (ready, reason, message) = verdict(ended);
-    let changed = set_ready(&mut status, ready, reason, message, generation, now);
+    let says = Says { ready, reason, message, generation };
+    let changed = set_ready(status.conditions.get_or_insert_default(), now, says);
     if let Ended::Well { want, applied, .. } = ended {
         status.synced_resource_version = Some(want.version.clone());
         status.target = applied.target.as_ref().map(|meta| SyncedTarget {
@@ -83,36 +87,6 @@ fn verdict(ended: &Ended<'_>) -> (bool, &'static str, String) {
             (true, reasons::SECRET_DELETED, "secret deleted due to DeletionPolicy=Delete".to_owned())
         }
     }
-}
-
-/// Sets the Ready condition; the others stay. Returns whether it says something new.
-fn set_ready(
-    status: &mut ExternalSecretStatus,
-    ready: bool,
-    reason: &str,
-    message: String,
-    generation: Option<i64>,
-    now: Timestamp,
-) -> bool {
-    let word = if ready { "True" } else { "False" };
-    let conditions = status.conditions.get_or_insert_default();
-    let place = conditions.iter().position(|condition| condition.type_ == reasons::READY);
-    let before = place.map(|place| conditions.remove(place));
-    let flipped = before.as_ref().is_none_or(|before| before.status != word);
-    let since = before.as_ref().and_then(|before| before.last_transition_time.clone()).filter(|_| !flipped);
-    let condition = Condition {
-        type_: reasons::READY.to_owned(),
-        status: word.to_owned(),
-        reason: Some(reason.to_owned()),
-        message: Some(message),
-        last_transition_time: Some(since.unwrap_or(Time(now))),
-        observed_generation: generation,
-    };
-    let changed = before.as_ref().is_none_or(|before| {
-        before.status != condition.status || before.reason != condition.reason || before.message != condition.message
-    });
-    conditions.push(condition);
-    changed
 }
 
 /// Events for what changed; a failure that lasts is told once.

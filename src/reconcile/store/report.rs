@@ -1,10 +1,12 @@
 //! What to tell of a store. Pure.
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use keyferry_crds::{Condition, SecretStoreStatus, StoreCapabilities, reasons};
+use keyferry_crds::{SecretStoreStatus, StoreCapabilities, reasons};
 
-use crate::trouble::Trouble;
+use crate::{
+    reconcile::ready::{Says, set_ready},
+    trouble::Trouble,
+};
 
 /// What a check came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,28 +36,14 @@ pub(super) fn report(before: &SecretStoreStatus, verdict: &Verdict, generation: 
         }
         Verdict::Fails(trouble) => (false, reasons::STORE_INVALID_PROVIDER_CONFIG, trouble.to_string()),
     };
-    let word = if ready { "True" } else { "False" };
     let mut status = before.clone();
-    let conditions = status.conditions.get_or_insert_default();
-    let place = conditions.iter().position(|condition| condition.type_ == reasons::READY);
-    let old = place.map(|place| conditions.remove(place));
-    let since = old.as_ref().filter(|old| old.status == word).and_then(|old| old.last_transition_time.clone());
-    conditions.push(Condition {
-        type_: reasons::READY.to_owned(),
-        status: word.to_owned(),
-        reason: Some(reason.to_owned()),
-        message: Some(message.clone()),
-        last_transition_time: Some(since.unwrap_or(Time(now))),
-        observed_generation: Some(generation),
-    });
+    let says = Says { ready, reason, message: message.clone(), generation: Some(generation) };
+    let news = set_ready(status.conditions.get_or_insert_default(), now, says);
     status.observed_generation = Some(generation);
     if ready {
         // What this version can do with it: it reads.
         status.capabilities = Some(StoreCapabilities::ReadOnly);
     }
-    let news = old.is_none_or(|old| {
-        (old.status.as_str(), old.reason.as_deref(), old.message.as_deref()) != (word, Some(reason), Some(&*message))
-    });
     Report { status: (status != *before).then_some(status), event: news.then_some((!ready, reason, message)) }
 }
 

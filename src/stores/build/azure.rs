@@ -71,10 +71,5 @@ async fn optional(
     selector: Option<&SecretKeySelector>,
     resolver: &mut Resolver<'_>,
 ) -> Result<Option<SecretBytes>, Unresolved> {
-    match selector.filter(|selector| !selector.is_empty()) {
-        Some(selector) => {
-            resolver.secret(&format!("authSecretRef.{field}"), selector, None, Open::Allowed).await.map(Some)
-        }
-        None => Ok(None),
-    }
+    resolver.optional_secret(&format!("authSecretRef.{field}"), selector, Open::Allowed).await
 }

@@ -124,9 +124,6 @@ impl Reader<'_, '_> {
         field: &str,
         selector: Option<&SecretKeySelector>,
     ) -> Result<Option<SecretBytes>, Unresolved> {
-        match selector.filter(|selector| !selector.is_empty()) {
-            Some(selector) => self.secret(field, selector).await.map(Some),
-            None => Ok(None),
-        }
+        self.resolver.optional_secret(&format!("{}.{field}", self.below), selector, Open::Allowed).await
     }
 }
