@@ -60,7 +60,8 @@ pub(crate) async fn run(args: RunArgs, stop: CancellationToken) -> Result<()> {
     operator.lead(claim, &heartbeat, &stop).await;
 
     release.cancel();
-    electing.await.context("the leader election ended abnormally")?;
+    let (elected, ()) = tokio::join!(electing, operator.secret_stores.stores.close());
+    elected.context("the leader election ended abnormally")?;
     tasks.shutdown().await;
     info!("stopped");
     Ok(())

@@ -11,6 +11,7 @@ mod health;
 mod pool;
 mod resolve;
 mod scope;
+mod session;
 mod token;
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -22,8 +23,9 @@ use kube::{Api, Client, api::ObjectMeta, core::DeserializeGuard};
 use tokio::sync::mpsc;
 
 pub(crate) use health::Health;
-pub(crate) use pool::{Built, Session, StoreObject};
+pub(crate) use pool::{Built, StoreObject};
 pub(crate) use scope::{CheckedRef, Referent, Scope};
+pub(crate) use session::Session;
 
 use self::{
     health::HealthTable,
@@ -231,6 +233,11 @@ impl Stores {
     /// Takes note of the outcome of a check. Returns whether the store works again, or for the first time.
     pub(crate) fn set_health(&self, key: &StoreKey, health: Health) -> bool {
         self.health.set(key, health)
+    }
+
+    /// Gives all logins back: the process ends.
+    pub(crate) async fn close(&self) {
+        self.pool.close().await;
     }
 
     /// Drops what belongs to a store that is gone.

@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use keyferry_core::{CallObserver, Provider};
+use keyferry_core::CallObserver;
 use keyferry_crds::{GoDuration, SecretStoreSpec};
 use keyferry_layers::{LayerObserver, Layers, Settings};
 use kube::Client;
@@ -16,19 +16,12 @@ use super::{
     build,
     resolve::{Dependency, Resolver, Unresolved},
     scope::{CheckedRef, Scope},
+    session::{Farewells, Session},
 };
 use crate::{
     cluster::{Meta, StoreKey},
     trouble::{Patience, Trouble},
 };
-
-/// A provider, ready to use.
-#[derive(Clone, Debug)]
-pub(crate) struct Session {
-    pub(crate) provider: Arc<dyn Provider>,
-    /// Another number means another store spec or other credentials.
-    pub(crate) identity: u64,
-}
 
 /// The outcome of building one.
 #[derive(Clone, Debug)]
@@ -67,6 +60,7 @@ pub(crate) struct Pool {
     layering: Arc<dyn LayerObserver>,
     entries: Mutex<HashMap<EntryKey, Arc<tokio::sync::Mutex<Option<Entry>>>>>,
     layers: Mutex<HashMap<StoreKey, StoreLayers>>,
+    farewells: Farewells,
 }
 
 /// The layers of one store, and what they were made for.
@@ -116,6 +110,7 @@ impl Pool {
             layering,
             entries: Mutex::default(),
             layers: Mutex::default(),
+            farewells: Farewells::default(),
         }
     }
 
@@ -170,7 +165,7 @@ impl Pool {
             (Ok(_), Some(Entry { built: built @ Built::Session(_), .. })) => built,
             (Ok(base), _) => {
                 let provider = self.layers(key, store).stack(base);
-                Built::Session(Session { provider, identity })
+                Built::Session(Session::new(identity, provider, &self.farewells))
             }
             (Err(Unresolved::NobodyAsks), _) => Built::NobodyAsks,
             (Err(Unresolved::Trouble(trouble)), _) => Built::Trouble(trouble),
@@ -196,6 +191,12 @@ impl Pool {
     pub(crate) fn forget(&self, store: &StoreKey) {
         lock(&self.entries).retain(|(key, _), _| key != store);
         lock(&self.layers).remove(store);
+    }
+
+    /// Drops everything, and gives all logins back.
+    pub(crate) async fn close(&self) {
+        lock(&self.entries).clear();
+        self.farewells.done().await;
     }
 
     /// Stores with a provider that was built from `on`, or waits for it.

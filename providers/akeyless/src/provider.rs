@@ -57,7 +57,9 @@ impl Provider for Akeyless {
         self.reader.fetch(at).await
     }
 
-    async fn list(&self, query: &Query) -> Result<Page> {
-        find::list(self.reader.client(), query).await
+    async fn list(&self, query: &Query, _since: Instant) -> Result<Arc<Page>> {
+        find::list(self.reader.client(), query).await.map(Arc::new)
     }
+
+    async fn close(&self) {}
 }

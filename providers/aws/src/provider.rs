@@ -107,10 +107,13 @@ impl Provider for Aws {
         }
     }
 
-    async fn list(&self, query: &Query) -> Result<Page> {
+    async fn list(&self, query: &Query, _since: Instant) -> Result<Arc<Page>> {
         match &self.backend {
             Backend::ParameterStore(store) => store.list(query).await,
             Backend::SecretsManager(secrets) => secrets.list(query).await,
         }
+        .map(Arc::new)
     }
+
+    async fn close(&self) {}
 }

@@ -111,10 +111,12 @@ impl Provider for Azure {
         stream::iter(calls).buffered(CONCURRENCY).collect().await
     }
 
-    async fn list(&self, query: &Query) -> Result<Page> {
+    async fn list(&self, query: &Query, _since: Instant) -> Result<Arc<Page>> {
         let Secrets { items, next } = self.vault.list(query.after.as_deref()).await?;
         let is_wanted = |secret: &Listing| query.tags.iter().all(|(key, value)| secret.tags.get(key) == Some(value));
         let items = items.into_iter().filter(|secret| secret.is_enabled && is_wanted(secret));
-        Ok(Page { items: items.map(|Listing { name, tags, .. }| Listed { name, tags }).collect(), next })
+        Ok(Arc::new(Page { items: items.map(|Listing { name, tags, .. }| Listed { name, tags }).collect(), next }))
     }
+
+    async fn close(&self) {}
 }

@@ -33,8 +33,13 @@ pub trait Provider: Debug + Send + Sync + 'static {
     /// always call, so they fulfil any bound; layers that share answers must heed it.
     async fn fetch(&self, at: &[Locator], since: Instant) -> Vec<Result<Arc<Fetched>>>;
 
-    /// One page of the names that match `query`.
-    async fn list(&self, query: &Query) -> Result<Page>;
+    /// One page of the names that match `query`, from a call that began at `since` or later, as with
+    /// [`Provider::fetch`].
+    async fn list(&self, query: &Query, since: Instant) -> Result<Arc<Page>>;
+
+    /// Gives the login back: what the backend has issued for it is revoked, where its protocol can. Whoever calls
+    /// afterwards logs in anew. Nobody hears of a failure: what cannot be revoked ends by itself, only later.
+    async fn close(&self);
 }
 
 /// What a backend can do.

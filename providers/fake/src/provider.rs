@@ -84,7 +84,7 @@ impl Provider for Fake {
         at.iter().map(|at| self.read(at)).collect()
     }
 
-    async fn list(&self, query: &Query) -> Result<Page> {
+    async fn list(&self, query: &Query, _since: Instant) -> Result<Arc<Page>> {
         if query.path.is_some() {
             return Err(unsupported("ListSecrets", "a fake store has no paths to find by; find by name"));
         }
@@ -92,8 +92,10 @@ impl Provider for Fake {
             return Err(unsupported("ListSecrets", "entries of a fake store have no tags to find by; find by name"));
         }
         let listed = |name: &RemoteName| Listed { name: name.clone(), tags: BTreeMap::new() };
-        Ok(Page { items: self.secrets.keys().map(listed).collect(), next: None })
+        Ok(Arc::new(Page { items: self.secrets.keys().map(listed).collect(), next: None }))
     }
+
+    async fn close(&self) {}
 }
 
 fn missing(message: String) -> Error {

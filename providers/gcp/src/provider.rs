@@ -166,7 +166,7 @@ impl Provider for Gcp {
     }
 
     /// The path narrows the listing to names that begin with it, the tags to secrets with these labels.
-    async fn list(&self, query: &Query) -> Result<Page> {
+    async fn list(&self, query: &Query, _since: Instant) -> Result<Arc<Page>> {
         let parent = self.parent().await?;
         let after = query.after.as_deref().unwrap_or_default();
         let answer = self.client.list(parent, &filter(query)?, after).await?;
@@ -180,8 +180,10 @@ impl Provider for Gcp {
                 Some(Listed { name, tags: secret.labels.into_iter().collect() })
             })
             .collect();
-        Ok(Page { items, next: Some(answer.next_page_token).filter(|next| !next.is_empty()) })
+        Ok(Arc::new(Page { items, next: Some(answer.next_page_token).filter(|next| !next.is_empty()) }))
     }
+
+    async fn close(&self) {}
 }
 
 #[cfg(test)]

@@ -78,7 +78,9 @@ impl Provider for Infisical {
         answers.into_values().collect()
     }
 
-    async fn list(&self, query: &Query) -> Result<Page> {
-        Ok(Page { items: find::matching(&self.client, query).await?, next: None })
+    async fn list(&self, query: &Query, _since: Instant) -> Result<Arc<Page>> {
+        Ok(Arc::new(Page { items: find::matching(&self.client, query).await?, next: None }))
     }
+
+    async fn close(&self) {}
 }

@@ -61,14 +61,16 @@ impl Provider for Kubernetes {
         stream::iter(calls).buffered(CONCURRENT).collect().await
     }
 
-    async fn list(&self, query: &Query) -> Result<Page> {
+    async fn list(&self, query: &Query, _since: Instant) -> Result<Arc<Page>> {
         if query.path.is_some() {
             return Err(unsupported(operation::LIST, "Secrets have no paths; remove `find.path`"));
         }
         let names = self.client.names(&query.tags, query.after.as_deref()).await?;
         let listed = |(name, tags): (String, _)| Some(Listed { name: RemoteName::new(name).ok()?, tags });
-        Ok(Page { items: names.items.into_iter().filter_map(listed).collect(), next: names.next })
+        Ok(Arc::new(Page { items: names.items.into_iter().filter_map(listed).collect(), next: names.next }))
     }
+
+    async fn close(&self) {}
 }
 
 impl Kubernetes {

@@ -89,11 +89,15 @@ impl Provider for Guarded {
         }
     }
 
-    async fn list(&self, query: &Query) -> Result<Page> {
+    async fn list(&self, query: &Query, since: Instant) -> Result<Arc<Page>> {
         let pass = self.pass(Operation::List, query).await?;
-        let answer = self.inner.list(query).await;
+        let answer = self.inner.list(query, since).await;
         pass.settle(from_ref(&answer));
         answer
+    }
+
+    async fn close(&self) {
+        self.inner.close().await;
     }
 }
 
@@ -238,7 +242,7 @@ mod tests {
         let (provider, told) = guarded(CircuitKind::Reach, &memory);
         kinds(&provider, 10).await;
         let calls = memory.calls().len();
-        let error = provider.list(&Query::default()).await.unwrap_err();
+        let error = provider.list(&Query::default(), Instant::now()).await.unwrap_err();
         assert_eq!(error.kind, ErrorKind::Unavailable);
         assert!(matches!(error.retry, Retry::After(_)), "{error:?}");
         assert_eq!(memory.calls().len(), calls);

@@ -84,9 +84,13 @@ impl Provider for Limited {
         }
     }
 
-    async fn list(&self, query: &Query) -> Result<Page> {
+    async fn list(&self, query: &Query, since: Instant) -> Result<Arc<Page>> {
         let _turn = self.turn(Operation::List).await?;
-        self.heed(self.inner.list(query).await)
+        self.heed(self.inner.list(query, since).await)
+    }
+
+    async fn close(&self) {
+        self.inner.close().await;
     }
 }
 

@@ -57,11 +57,15 @@ impl Provider for Observed {
         answers
     }
 
-    async fn list(&self, query: &Query) -> Result<Page> {
+    async fn list(&self, query: &Query, since: Instant) -> Result<Arc<Page>> {
         let began = Instant::now();
-        let answer = self.inner.list(query).await;
+        let answer = self.inner.list(query, since).await;
         self.tell(Operation::List, began, from_ref(&answer));
         answer
+    }
+
+    async fn close(&self) {
+        self.inner.close().await;
     }
 }
 
@@ -107,7 +111,7 @@ mod tests {
         provider.fetch(&locators(["a", "missing"]), Instant::now()).await;
         provider.check().await.unwrap();
         memory.break_with(fail(ErrorKind::Throttled));
-        provider.list(&Query::default()).await.unwrap_err();
+        provider.list(&Query::default(), Instant::now()).await.unwrap_err();
         let finished = |operation, outcome| Finished { provider: "Memory", operation, outcome, took };
         assert_eq!(
             told.finished(),

@@ -87,8 +87,12 @@ impl Provider for Retried {
         }
     }
 
-    async fn list(&self, query: &Query) -> Result<Page> {
-        self.single(Operation::List, || self.inner.list(query)).await
+    async fn list(&self, query: &Query, since: Instant) -> Result<Arc<Page>> {
+        self.single(Operation::List, || self.inner.list(query, since)).await
+    }
+
+    async fn close(&self) {
+        self.inner.close().await;
     }
 }
 
@@ -226,7 +230,7 @@ mod tests {
             if Error::new(kind, "Memory", "Fetch", "no").retry == Hint::Never {
                 let memory = Memory::new().always(fail(kind));
                 let (provider, _) = retrying(&memory);
-                assert_eq!(provider.list(&Query::default()).await.unwrap_err().kind, kind);
+                assert_eq!(provider.list(&Query::default(), Instant::now()).await.unwrap_err().kind, kind);
                 assert_eq!(memory.calls().len(), 1, "{kind:?}");
             }
         }

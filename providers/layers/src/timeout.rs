@@ -67,8 +67,15 @@ impl Provider for Timed {
             .unwrap_or_else(|_| vec![Err(self.late(Operation::Fetch)); at.len()])
     }
 
-    async fn list(&self, query: &Query) -> Result<Page> {
-        timeout(self.limit.after, self.inner.list(query)).await.unwrap_or_else(|_| Err(self.late(Operation::List)))
+    async fn list(&self, query: &Query, since: Instant) -> Result<Arc<Page>> {
+        timeout(self.limit.after, self.inner.list(query, since))
+            .await
+            .unwrap_or_else(|_| Err(self.late(Operation::List)))
+    }
+
+    /// Nobody needs to hear that it took too long.
+    async fn close(&self) {
+        let _ = timeout(self.limit.after, self.inner.close()).await;
     }
 }
 
@@ -116,7 +123,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn checks_and_listings_are_bounded_too() {
         assert_eq!(hung().check().await.unwrap_err().kind, ErrorKind::TimedOut);
-        assert_eq!(hung().list(&Query::default()).await.unwrap_err().kind, ErrorKind::TimedOut);
+        assert_eq!(hung().list(&Query::default(), Instant::now()).await.unwrap_err().kind, ErrorKind::TimedOut);
     }
 
     #[tokio::test(start_paused = true)]

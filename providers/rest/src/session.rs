@@ -180,9 +180,10 @@ impl<L: Login> Session<L> {
         }
     }
 
-    /// The present login, if there is one: to end it when the session is given up.
-    pub fn current(&self) -> Option<Grant<L::Token>> {
-        self.state().held.as_ref().map(|held| held.grant.clone())
+    /// Gives up the present login, and answers it if there is one, so that it can be revoked. Whoever asks next logs in
+    /// anew.
+    pub fn leave(&self) -> Option<Grant<L::Token>> {
+        self.state().held.take().map(|held| held.grant)
     }
 
     /// How this session logs in.

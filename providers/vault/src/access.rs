@@ -119,11 +119,12 @@ impl Access {
     }
 
     /// Ends the present login, if there is one that can be ended.
-    pub(crate) fn revocation(&self) -> Option<impl Future<Output = ()> + Send + 'static> {
-        let Credential::Login(session) = &self.credential else { return None };
-        let grant = session.current().filter(|grant| grant.revocable)?;
-        let client = Arc::clone(&self.client);
-        Some(async move { client.revoke(&grant.secret).await })
+    pub(crate) async fn end(&self) {
+        if let Credential::Login(session) = &self.credential
+            && let Some(grant) = session.leave().filter(|grant| grant.revocable)
+        {
+            self.client.revoke(&grant.secret).await;
+        }
     }
 
     /// What `denial` of a call with `token` means: that, or that the token has ended.

@@ -1,7 +1,7 @@
 //! HashiCorp Vault and OpenBao: the KV engines of version 1 and 2, and any engine that is read with a plain `GET`.
 //!
 //! [`Vault`] is built from a [`VaultConfig`], which is plain data. One login is shared by all calls, renewed while the
-//! server allows it, and revoked when the provider is dropped.
+//! server allows it, and revoked when the provider is closed.
 
 mod access;
 mod auth;

@@ -52,15 +52,6 @@ impl Vault {
     }
 }
 
-impl Drop for Vault {
-    /// A token that is not ended lives on until its time, and counts against the server's quota of leases.
-    fn drop(&mut self) {
-        if let (Some(revocation), Ok(runtime)) = (self.access.revocation(), tokio::runtime::Handle::try_current()) {
-            runtime.spawn(revocation);
-        }
-    }
-}
-
 #[async_trait]
 impl Provider for Vault {
     fn name(&self) -> &'static str {
@@ -90,7 +81,7 @@ impl Provider for Vault {
     }
 
     /// The engine lists one folder at a time, so a page is a handful of folders.
-    async fn list(&self, query: &Query) -> Result<Page> {
+    async fn list(&self, query: &Query, _since: Instant) -> Result<Arc<Page>> {
         if !query.tags.is_empty() && self.engine == KvVersion::V1 {
             return Err(unsupported(
                 operation::LIST,
@@ -111,7 +102,12 @@ impl Provider for Vault {
                 if entry.ends_with('/') { pending.add(&place) } else { secrets.push(place) }
             }
         }
-        Ok(Page { items: self.matching(secrets, &query.tags).await?, next: pending.next_page() })
+        Ok(Arc::new(Page { items: self.matching(secrets, &query.tags).await?, next: pending.next_page() }))
+    }
+
+    /// A token that is not ended lives on until its time, and counts against the server's quota of leases.
+    async fn close(&self) {
+        self.access.end().await;
     }
 }
 

@@ -62,9 +62,11 @@ impl Provider for Webhook {
         stream::iter(calls).buffered(CONCURRENT).collect().await
     }
 
-    async fn list(&self, _query: &Query) -> Result<Page> {
+    async fn list(&self, _query: &Query, _since: Instant) -> Result<Arc<Page>> {
         Err(unsupported("a webhook cannot list names; name each key, without `dataFrom.find`"))
     }
+
+    async fn close(&self) {}
 }
 
 impl Webhook {

@@ -29,7 +29,7 @@ async fn read(
 ) -> Result<Vec<(usize, Answer)>, Trouble> {
     let session = stores.session(store, &want.key.namespace).await?;
     let sources: Vec<_> = want.sources.iter().enumerate().filter(|(_, source)| source.store == *store).collect();
-    let provider = &*session.provider;
+    let provider = session.provider();
     let (single, found) = join(read_single(provider, &sources, since), find_all(provider, &sources, since)).await;
     let answers: Vec<_> = single.into_iter().chain(found).collect();
     stores.heard(store, answers.iter().filter_map(|(_, answer)| answer.as_ref().err()));
@@ -88,7 +88,7 @@ const AT_A_TIME: usize = 500;
 
 /// Every secret that matches. One that cannot be read fails all; one that was deleted since it was listed is gone.
 async fn found(provider: &dyn Provider, find: &Find, since: Instant) -> Result<BTreeMap<RemoteName, Arc<Fetched>>> {
-    let names = names(provider, find).await?;
+    let names = names(provider, find, since).await?;
     let mut found = BTreeMap::new();
     let mut bytes = 0;
     for names in names.chunks(AT_A_TIME) {
@@ -110,7 +110,7 @@ async fn found(provider: &dyn Provider, find: &Find, since: Instant) -> Result<B
     Ok(found)
 }
 
-async fn names(provider: &dyn Provider, find: &Find) -> Result<Vec<RemoteName>> {
+async fn names(provider: &dyn Provider, find: &Find, since: Instant) -> Result<Vec<RemoteName>> {
     let capabilities = provider.capabilities();
     let unsupported = |what: &str| {
         Error::new(ErrorKind::Unsupported, provider.name(), "List", format!("this backend cannot find secrets{what}"))
@@ -124,15 +124,15 @@ async fn names(provider: &dyn Provider, find: &Find) -> Result<Vec<RemoteName>> 
     let mut query = find.query.clone();
     let (mut names, mut listed) = (Vec::new(), 0);
     loop {
-        let page = provider.list(&query).await?;
+        let page = provider.list(&query, since).await?;
         listed += page.items.len();
-        names.extend(page.items.into_iter().filter(|item| matches(find, item)).map(|item| item.name));
+        names.extend(page.items.iter().filter(|item| matches(find, item)).map(|item| item.name.clone()));
         if names.len() > MOST_FOUND || listed > MOST_LISTED {
             return Err(too_much(provider, "it matches too many secrets"));
         }
-        match page.next {
+        match &page.next {
             // A page that leads to itself would be read for ever.
-            Some(next) if query.after.as_ref() != Some(&next) => query.after = Some(next),
+            Some(next) if query.after.as_ref() != Some(next) => query.after = Some(next.clone()),
             Some(_) => return Err(unanswered(provider)),
             None => break,
         }

@@ -148,7 +148,7 @@ impl SecretStores {
             Built::NobodyAsks => (Verdict::DependsOnReader, None),
             Built::Trouble(trouble) => (Verdict::Fails(trouble), None),
             Built::Session(session) => {
-                let verdict = match session.provider.check().await {
+                let verdict = match session.provider().check().await {
                     Ok(()) => Verdict::Works,
                     Err(error) => Verdict::Fails(Trouble::of_backend("spec.provider", &error)),
                 };

@@ -2,20 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use keyferry_core::{Page, Provider, Query};
+use keyferry_core::{Provider, Query};
 use keyferry_fakes::akeyless::{Item, ItemType, Settings};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::store::Store;
 
 async fn pages(store: &Store, mut query: Query) -> Vec<Vec<String>> {
     let mut pages = Vec::new();
     loop {
-        let Page { items, next } = store.provider.list(&query).await.expect("a page");
-        pages.push(items.into_iter().map(|listed| listed.name.to_string()).collect());
-        match next {
+        let page = store.provider.list(&query, Instant::now()).await.expect("a page");
+        pages.push(page.items.iter().map(|listed| listed.name.to_string()).collect());
+        match &page.next {
             None => return pages,
-            next => query.after = next,
+            Some(next) => query.after = Some(next.clone()),
         }
     }
 }

@@ -6,6 +6,7 @@ use keyferry_aws::Service;
 use keyferry_core::{ErrorKind, Provider, Query};
 use keyferry_testkit::{Reply, Request};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::fixtures::{World, latest, ok, refuse, short, tags, version};
 
@@ -202,7 +203,10 @@ async fn metadata_are_the_tags() {
 async fn an_answer_without_a_value_is_no_empty_value() {
     let world = world(|_, _| ok(&json!({}))).await;
     assert_eq!(short(&world.fetch(&[latest("/a"), latest("/b"), tags("/a")]).await), [Err(ErrorKind::Malformed); 3]);
-    assert_eq!(world.aws.list(&Query::default()).await.expect_err("no list").kind, ErrorKind::Malformed);
+    assert_eq!(
+        world.aws.list(&Query::default(), Instant::now()).await.expect_err("no list").kind,
+        ErrorKind::Malformed
+    );
 }
 
 #[tokio::test]
@@ -228,10 +232,10 @@ async fn a_listing_tells_names_without_values() {
     .await;
     let tags = BTreeMap::from([("stage".to_owned(), "prod".to_owned())]);
     let mut query = Query { path: Some("/team".into()), tags: tags.clone(), after: None };
-    let first = world.aws.list(&query).await.expect("a page");
+    let first = world.aws.list(&query, Instant::now()).await.expect("a page");
     assert_eq!((first.items[0].name.as_str(), &first.items[0].tags), ("/team/a", &tags));
-    query.after = first.next;
-    let second = world.aws.list(&query).await.expect("a page");
+    query.after = first.next.clone();
+    let second = world.aws.list(&query, Instant::now()).await.expect("a page");
     assert_eq!((second.items[0].name.as_str(), second.next), ("/team/b/c", None));
 }
 
@@ -248,12 +252,12 @@ async fn a_login_that_may_not_describe_lists_by_path() {
     .await;
     let mut query = Query { path: Some("/team".into()), ..Query::default() };
     for (name, calls) in [("/team/a", 1), ("/team/b", 2)] {
-        let page = world.aws.list(&query).await.expect("a page");
+        let page = world.aws.list(&query, Instant::now()).await.expect("a page");
         assert_eq!(page.items[0].name.as_str(), name);
-        query.after = page.next;
+        query.after = page.next.clone();
         assert_eq!(world.sent("GetParametersByPath").len(), calls);
     }
-    world.aws.list(&query).await.expect("a page");
+    world.aws.list(&query, Instant::now()).await.expect("a page");
     assert_eq!(world.sent("DescribeParameters").len(), 1, "the denial is remembered");
     let first = json!({"Path": "/team", "Recursive": true, "WithDecryption": false, "MaxResults": 10});
     assert_eq!(world.sent("GetParametersByPath")[0].json(), first);
@@ -264,7 +268,11 @@ async fn only_describing_knows_tags() {
     let world = world(|_, _| refuse("AccessDeniedException", "")).await;
     let tags = BTreeMap::from([("stage".to_owned(), "prod".to_owned())]);
     for _ in 0..2 {
-        let error = world.aws.list(&Query { tags: tags.clone(), ..Query::default() }).await.expect_err("denied");
+        let error = world
+            .aws
+            .list(&Query { tags: tags.clone(), ..Query::default() }, Instant::now())
+            .await
+            .expect_err("denied");
         assert_eq!(error.kind, ErrorKind::AccessDenied);
         assert!(error.message.contains("allow ssm:DescribeParameters"), "{error}");
     }
@@ -275,6 +283,6 @@ async fn only_describing_knows_tags() {
 async fn a_listing_does_not_go_on_at_a_place_that_is_none() {
     let world = world(|_, _| Reply::text(500, "")).await;
     let query = Query { after: Some("nowhere".into()), ..Query::default() };
-    assert_eq!(world.aws.list(&query).await.expect_err("no place").kind, ErrorKind::InvalidConfig);
+    assert_eq!(world.aws.list(&query, Instant::now()).await.expect_err("no place").kind, ErrorKind::InvalidConfig);
     assert_eq!(world.counts(), BTreeMap::new());
 }

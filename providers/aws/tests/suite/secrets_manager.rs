@@ -6,6 +6,7 @@ use keyferry_aws::Service;
 use keyferry_core::{ErrorKind, Provider, Query, RemoteName};
 use keyferry_testkit::{Reply, Request};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::fixtures::{World, latest, ok, refuse, short, tags, version};
 
@@ -218,7 +219,10 @@ async fn an_answer_without_a_value_is_no_empty_value() {
     let world = world(|_, _| ok(&json!({}))).await;
     let answers = world.fetch(&[latest("a"), latest("b"), tags("a")]).await;
     assert_eq!(short(&answers), [Err(ErrorKind::Malformed); 3]);
-    assert_eq!(world.aws.list(&Query::default()).await.expect_err("no list").kind, ErrorKind::Malformed);
+    assert_eq!(
+        world.aws.list(&Query::default(), Instant::now()).await.expect_err("no list").kind,
+        ErrorKind::Malformed
+    );
 }
 
 #[tokio::test]
@@ -246,8 +250,8 @@ async fn the_prefix_stands_before_what_users_write_only() {
     )
     .await;
     let mut at = vec![latest("db"), latest(&format!("{ARN}db-AbCdEf"))];
-    let page = world.aws.list(&Query::default()).await.expect("a list");
-    at.extend(page.items.into_iter().map(|item| keyferry_core::Locator::latest(item.name)));
+    let page = world.aws.list(&Query::default(), Instant::now()).await.expect("a list");
+    at.extend(page.items.iter().map(|item| keyferry_core::Locator::latest(item.name.clone())));
     world.fetch(&at).await;
     let arn = format!("{ARN}db-AbCdEf");
     assert_eq!(ids(&world.sent("BatchGetSecretValue")[0]), [arn.as_str(), "other/db", "team/db"]);
@@ -277,11 +281,11 @@ async fn a_listing_goes_on_where_it_stopped_and_is_narrowed_exactly() {
     .await;
     let tags = BTreeMap::from([("stage".to_owned(), "prod".to_owned())]);
     let mut query = Query { path: Some("team/".into()), tags: tags.clone(), after: None };
-    let first = world.aws.list(&query).await.expect("a page");
+    let first = world.aws.list(&query, Instant::now()).await.expect("a page");
     assert_eq!(first.items.len(), 1);
     assert_eq!((&first.items[0].name, &first.items[0].tags), (&RemoteName::new("team/a").expect("a name"), &tags));
-    query.after = first.next;
-    let second = world.aws.list(&query).await.expect("a page");
+    query.after = first.next.clone();
+    let second = world.aws.list(&query, Instant::now()).await.expect("a page");
     assert_eq!(second.items.iter().map(|item| item.name.as_str()).collect::<Vec<_>>(), ["team/d"]);
     assert_eq!(second.next, None);
 }
@@ -289,7 +293,7 @@ async fn a_listing_goes_on_where_it_stopped_and_is_narrowed_exactly() {
 #[tokio::test]
 async fn a_listing_that_is_denied_names_the_permission() {
     let world = world(|_, _| refuse("AccessDeniedException", "")).await;
-    let error = world.aws.list(&Query::default()).await.expect_err("denied");
+    let error = world.aws.list(&Query::default(), Instant::now()).await.expect_err("denied");
     let text = "AWS denies the list of secrets (AccessDeniedException); allow secretsmanager:ListSecrets to the login";
     assert_eq!((error.kind, error.message.as_str()), (ErrorKind::AccessDenied, text));
 }

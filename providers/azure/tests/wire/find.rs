@@ -9,6 +9,7 @@ use keyferry_fakes::{
 };
 use keyferry_testkit::Reply;
 use serde_json::json;
+use tokio::time::Instant;
 
 use crate::{
     fixtures::{CLIENT, TENANT, at, cloud, cloud_with, config, fetch_one, pages, store, text},
@@ -73,7 +74,7 @@ async fn a_listing_that_goes_on_elsewhere_is_not_followed() {
     ] {
         let server = scripted(move || Reply::json(200, &json!({"value": [], "nextLink": link}))).await;
         let store = store(config(&server.url()));
-        let error = store.list(&Query::default()).await.unwrap_err();
+        let error = store.list(&Query::default(), Instant::now()).await.unwrap_err();
         assert_eq!(error.kind, ErrorKind::Malformed);
         assert_eq!(error.message, "the vault's list of secrets goes on at an address that is not the vault's");
         assert_eq!(server.requests().len(), 2);
@@ -85,7 +86,7 @@ async fn a_next_page_asks_this_vault_whatever_stands_in_the_query() {
     let server = scripted(|| Reply::json(200, &json!({"value": [], "nextLink": null}))).await;
     let store = store(config(&server.url()));
     let after = Some("$skiptoken=a%2Fb&maxresults=25&api-version=7.0".to_owned());
-    store.list(&Query { after, ..Query::default() }).await.unwrap();
+    store.list(&Query { after, ..Query::default() }, Instant::now()).await.unwrap();
     let request = server.requests().remove(1);
     assert_eq!(request.path, "/secrets");
     assert!(
@@ -98,7 +99,7 @@ async fn a_next_page_asks_this_vault_whatever_stands_in_the_query() {
 #[tokio::test]
 async fn a_listing_without_ids_is_malformed() {
     let server = scripted(|| Reply::json(200, &json!({"value": [{"attributes": {"enabled": true}}]}))).await;
-    let error = store(config(&server.url())).list(&Query::default()).await.unwrap_err();
+    let error = store(config(&server.url())).list(&Query::default(), Instant::now()).await.unwrap_err();
     assert_eq!((error.kind, error.operation), (ErrorKind::Malformed, "GetSecrets"));
 }
 
@@ -106,7 +107,7 @@ async fn a_listing_without_ids_is_malformed() {
 async fn a_listing_that_is_refused_names_the_role() {
     let cloud = cloud();
     cloud.faults().set("GetSecrets", Fault::Status { status: 403, retry_after: None });
-    let error = store(config(cloud.url())).list(&Query::default()).await.unwrap_err();
+    let error = store(config(cloud.url())).list(&Query::default(), Instant::now()).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::AccessDenied);
     let expected = "the login may not read the vault's list of secrets; assign it the role Key Vault Secrets User";
     assert!(error.message.starts_with(expected), "{error}");

@@ -96,7 +96,7 @@ pub(crate) fn text(answer: &Result<Arc<Fetched>>) -> String {
 pub(crate) async fn pages(store: &Azure, query: Query) -> Vec<Vec<Listed>> {
     let (mut query, mut pages) = (query, Vec::new());
     loop {
-        let page = store.list(&query).await.expect("a page");
+        let page = store.list(&query, Instant::now()).await.expect("a page");
         pages.push(page.items);
         match page.next {
             None => return pages,

@@ -3,6 +3,7 @@
 use keyferry_core::{ErrorKind, Provider, Query};
 use keyferry_fakes::gcp::{GoogleCloud, Secret, Settings};
 use keyferry_gcp::{Gcp, GcpConfig};
+use tokio::time::Instant;
 
 use crate::cloud::{PROJECT, cloud, cloud_with, config, key, reader, store};
 
@@ -15,7 +16,7 @@ fn labelled(cloud: &GoogleCloud, location: Option<&str>, name: &str, env: &str) 
 async fn names(store: &Gcp, mut query: Query) -> Vec<String> {
     let mut names = Vec::new();
     loop {
-        let page = store.list(&query).await.expect("a page");
+        let page = store.list(&query, Instant::now()).await.expect("a page");
         names.extend(page.items.into_iter().map(|item| item.name.to_string()));
         query.after = page.next;
         if query.after.is_none() {
@@ -50,7 +51,7 @@ async fn path_and_labels_narrow_together() {
     assert_eq!(names(&store, query("team-a", "")).await, ["team-a-1", "team-a-2"]);
     assert_eq!(names(&store, query("", "prod")).await, ["other-team-a", "team-a-1", "team-b"]);
     assert_eq!(names(&store, query("team-a", "prod")).await, ["team-a-1"]);
-    let page = store.list(&query("team-a", "prod")).await.unwrap();
+    let page = store.list(&query("team-a", "prod"), Instant::now()).await.unwrap();
     assert_eq!(page.items[0].tags.get("env").map(String::as_str), Some("prod"));
 }
 
@@ -70,7 +71,7 @@ async fn a_page_token_of_another_question_is_refused() {
     let cloud = cloud_with(Settings { page: 1, ..Settings::default() });
     cloud.put(Secret::new(PROJECT, "b", b"x"));
     let store = reader(&cloud);
-    let next = store.list(&Query::default()).await.unwrap().next;
-    let error = store.list(&Query { after: next, ..query("b", "") }).await.unwrap_err();
+    let next = store.list(&Query::default(), Instant::now()).await.unwrap().next;
+    let error = store.list(&Query { after: next, ..query("b", "") }, Instant::now()).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::InvalidConfig);
 }

@@ -105,7 +105,7 @@ pub(crate) fn text(answer: &Result<Arc<Fetched>>) -> String {
 }
 
 pub(crate) async fn list(store: &Infisical, query: Query) -> Result<Vec<Listed>> {
-    let page = store.list(&query).await?;
+    let page = store.list(&query, Instant::now()).await?;
     assert_eq!(page.next, None);
     Ok(page.items)
 }

@@ -27,7 +27,7 @@ async fn a_real_api_server_agrees() {
     assert!(text(&metadata.expect("metadata")).contains(r#""labels":{"keyferry":"test"}"#));
     assert_eq!(missing.map_err(|error| error.kind), Err(ErrorKind::NotFound));
     let tags = BTreeMap::from([("keyferry".to_owned(), "test".to_owned())]);
-    let page = store.list(&Query { tags, ..Query::default() }).await.expect("a page");
+    let page = store.list(&Query { tags, ..Query::default() }, Instant::now()).await.expect("a page");
     let names: Vec<&RemoteName> = page.items.iter().map(|item| &item.name).collect();
     assert_eq!(names.iter().map(|name| name.as_str()).collect::<Vec<_>>(), ["keyferry-a", "keyferry-b"]);
 }

@@ -7,76 +7,76 @@ use std::{
 };
 
 use futures::{FutureExt, future::Shared};
-use keyferry_core::{Error, Fetched, Locator, Result};
+use keyferry_core::{Error, Result};
 use tokio::{sync::oneshot, time::Instant};
 
-use super::kept::Kept;
+use super::{kept::Kept, question::Question};
 
-pub(super) type Answer = Result<Arc<Fetched>>;
+pub(super) type Answer<Q> = Result<<Q as Question>::Answer>;
 
 /// What everybody who waits for one answer waits for.
-pub(super) type Promise = Shared<oneshot::Receiver<Answer>>;
+pub(super) type Promise<Q> = Shared<oneshot::Receiver<Answer<Q>>>;
 
 /// What becomes of a question.
 #[derive(Debug)]
-pub(super) enum Ask {
+pub(super) enum Ask<Q: Question> {
     /// Here is the answer.
-    Answered(Answer),
+    Answered(Answer<Q>),
     /// An older call about the same is under way; [`Desk::release`] it when that has ended.
-    Behind { promise: Promise, older: Promise },
+    Behind { promise: Promise<Q>, older: Promise<Q> },
     /// Somebody else asked the same.
-    Joined(Promise),
+    Joined(Promise<Q>),
     /// It can depart.
-    Ready(Promise),
+    Ready(Promise<Q>),
 }
 
 #[derive(Debug)]
-pub(super) struct Desk {
+pub(super) struct Desk<Q: Question> {
     batch: usize,
-    kept: Kept,
-    /// The newest call about each locator.
-    under_way: HashMap<Locator, UnderWay>,
-    waiting: HashMap<Locator, Waiting>,
+    kept: Kept<Q>,
+    /// The newest call about each question.
+    under_way: HashMap<Q, UnderWay<Q>>,
+    waiting: HashMap<Q, Waiting<Q>>,
     /// Which of those that wait can depart.
-    ready: VecDeque<Locator>,
+    ready: VecDeque<Q>,
     gathering: bool,
     sweeping: bool,
 }
 
 #[derive(Debug)]
-struct UnderWay {
+struct UnderWay<Q: Question> {
     began: Instant,
-    promise: Promise,
+    promise: Promise<Q>,
     /// Gone when the task that makes the call is gone, be it through a panic.
     task: Weak<()>,
 }
 
 #[derive(Debug)]
-struct Waiting {
-    answer: oneshot::Sender<Answer>,
-    promise: Promise,
+struct Waiting<Q: Question> {
+    answer: oneshot::Sender<Answer<Q>>,
+    promise: Promise<Q>,
 }
 
 /// One call to the backend.
 #[derive(Debug)]
-pub(super) struct Departure {
+pub(super) struct Departure<Q: Question> {
     began: Instant,
-    locators: Vec<Locator>,
-    answers: Vec<oneshot::Sender<Answer>>,
+    questions: Vec<Q>,
+    answers: Vec<oneshot::Sender<Answer<Q>>>,
     task: Arc<()>,
 }
 
-impl Departure {
+impl<Q: Question> Departure<Q> {
     pub(super) fn began(&self) -> Instant {
         self.began
     }
 
-    pub(super) fn locators(&self) -> &[Locator] {
-        &self.locators
+    pub(super) fn questions(&self) -> &[Q] {
+        &self.questions
     }
 }
 
-impl Desk {
+impl<Q: Question> Desk<Q> {
     pub(super) fn new(batch: usize) -> Self {
         Self {
             batch,
@@ -89,37 +89,37 @@ impl Desk {
         }
     }
 
-    /// Somebody wants an answer about `locator` from a call that began at `since` or later.
-    pub(super) fn ask(&mut self, locator: &Locator, since: Instant, now: Instant) -> Ask {
-        if let Some(answer) = self.kept.get(locator, since, now) {
+    /// Somebody wants an answer to `question` from a call that began at `since` or later.
+    pub(super) fn ask(&mut self, question: &Q, since: Instant, now: Instant) -> Ask<Q> {
+        if let Some(answer) = self.kept.get(question, since, now) {
             return Ask::Answered(answer);
         }
-        let older = self.under_way.get(locator).filter(|call| call.task.strong_count() > 0);
+        let older = self.under_way.get(question).filter(|call| call.task.strong_count() > 0);
         if let Some(call) = older
             && call.began >= since
         {
             return Ask::Joined(call.promise.clone());
         }
-        if let Some(waiting) = self.waiting.get(locator) {
+        if let Some(waiting) = self.waiting.get(question) {
             return Ask::Joined(waiting.promise.clone());
         }
         let (answer, promise) = oneshot::channel();
         let promise = promise.shared();
-        self.waiting.insert(locator.clone(), Waiting { answer, promise: promise.clone() });
+        self.waiting.insert(question.clone(), Waiting { answer, promise: promise.clone() });
         if let Some(call) = older {
             return Ask::Behind { promise, older: call.promise.clone() };
         }
-        self.ready.push_back(locator.clone());
+        self.ready.push_back(question.clone());
         Ask::Ready(promise)
     }
 
     /// What was held back can depart.
-    pub(super) fn release(&mut self, locator: Locator) {
-        self.ready.push_back(locator);
+    pub(super) fn release(&mut self, question: Q) {
+        self.ready.push_back(question);
     }
 
     /// The calls to make now: as many whole batches as there are, and with `rest` one more for what remains.
-    pub(super) fn departures(&mut self, rest: bool, now: Instant) -> Vec<Departure> {
+    pub(super) fn departures(&mut self, rest: bool, now: Instant) -> Vec<Departure<Q>> {
         let mut departures = Vec::new();
         while self.ready.len() >= self.batch || (rest && !self.ready.is_empty()) {
             departures.push(self.departure(now));
@@ -127,34 +127,34 @@ impl Desk {
         departures
     }
 
-    fn departure(&mut self, now: Instant) -> Departure {
+    fn departure(&mut self, now: Instant) -> Departure<Q> {
         let task = Arc::new(());
-        let mut departure = Departure { began: now, locators: Vec::new(), answers: Vec::new(), task };
-        for locator in self.ready.drain(..self.batch.min(self.ready.len())) {
-            let Some(Waiting { answer, promise }) = self.waiting.remove(&locator) else { continue };
+        let mut departure = Departure { began: now, questions: Vec::new(), answers: Vec::new(), task };
+        for question in self.ready.drain(..self.batch.min(self.ready.len())) {
+            let Some(Waiting { answer, promise }) = self.waiting.remove(&question) else { continue };
             let task = Arc::downgrade(&departure.task);
-            self.under_way.insert(locator.clone(), UnderWay { began: now, promise, task });
-            departure.locators.push(locator);
+            self.under_way.insert(question.clone(), UnderWay { began: now, promise, task });
+            departure.questions.push(question);
             departure.answers.push(answer);
         }
         departure
     }
 
-    /// A call has ended. Where it has no answer about a locator, that is `missing`.
+    /// A call has ended. Where it has no answer to a question, that is `missing`.
     pub(super) fn arrive(
         &mut self,
-        departure: Departure,
-        answers: Vec<Answer>,
+        departure: Departure<Q>,
+        answers: Vec<Answer<Q>>,
         missing: impl Fn() -> Error,
         now: Instant,
     ) {
-        let Departure { began, locators, answers: waiting, task } = departure;
+        let Departure { began, questions, answers: waiting, task } = departure;
         let answers = answers.into_iter().chain(iter::repeat_with(|| Err(missing())));
-        for ((locator, waiting), answer) in locators.into_iter().zip(waiting).zip(answers) {
-            if self.under_way.get(&locator).is_some_and(|call| call.task.as_ptr() == Arc::as_ptr(&task)) {
-                self.under_way.remove(&locator);
+        for ((question, waiting), answer) in questions.into_iter().zip(waiting).zip(answers) {
+            if self.under_way.get(&question).is_some_and(|call| call.task.as_ptr() == Arc::as_ptr(&task)) {
+                self.under_way.remove(&question);
             }
-            self.kept.put(locator, began, &answer, now);
+            self.kept.put(question, began, &answer, now);
             // Nobody may be waiting any more.
             let _ = waiting.send(answer);
         }

@@ -4,10 +4,12 @@
 //! the queue. An answer is therefore kept for as long as somebody has used it within the last two seconds, and never
 //! longer than a busy tick takes. These are secrets: what is not needed is dropped, and wiped.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, time::Duration};
 
-use keyferry_core::{ErrorKind, Fetched, Locator, Result};
+use keyferry_core::{ErrorKind, Result};
 use tokio::time::Instant;
+
+use super::question::Question;
 
 /// How long after its last use.
 const IDLE: Duration = Duration::from_secs(2);
@@ -17,48 +19,54 @@ const LONGEST: Duration = Duration::from_secs(30);
 const MOST_ENTRIES: usize = 4096;
 const MOST_BYTES: usize = 4 << 20;
 
-#[derive(Debug, Default)]
-pub(super) struct Kept {
-    entries: HashMap<Locator, Entry>,
+#[derive(Debug)]
+pub(super) struct Kept<Q: Question> {
+    entries: HashMap<Q, Entry<Q>>,
     bytes: usize,
 }
 
 #[derive(Debug)]
-struct Entry {
-    answer: Result<Arc<Fetched>>,
+struct Entry<Q: Question> {
+    answer: Result<Q::Answer>,
     began: Instant,
     kept: Instant,
     used: Instant,
 }
 
-impl Entry {
+impl<Q: Question> Entry<Q> {
     fn is_over(&self, now: Instant) -> bool {
         now >= self.used + IDLE || now >= self.kept + LONGEST
     }
 
     fn size(&self) -> usize {
-        size(&self.answer)
+        size::<Q>(&self.answer)
     }
 }
 
-impl Kept {
-    pub(super) fn get(&mut self, locator: &Locator, since: Instant, now: Instant) -> Option<Result<Arc<Fetched>>> {
-        let entry = self.entries.get_mut(locator).filter(|entry| entry.began >= since && !entry.is_over(now))?;
+impl<Q: Question> Default for Kept<Q> {
+    fn default() -> Self {
+        Self { entries: HashMap::new(), bytes: 0 }
+    }
+}
+
+impl<Q: Question> Kept<Q> {
+    pub(super) fn get(&mut self, question: &Q, since: Instant, now: Instant) -> Option<Result<Q::Answer>> {
+        let entry = self.entries.get_mut(question).filter(|entry| entry.began >= since && !entry.is_over(now))?;
         entry.used = now;
         Some(entry.answer.clone())
     }
 
     /// Keeps an answer of a call that began at `began`, if others can make use of it.
-    pub(super) fn put(&mut self, locator: Locator, began: Instant, answer: &Result<Arc<Fetched>>, now: Instant) {
-        if !is_useful(answer) || self.entries.get(&locator).is_some_and(|entry| entry.began >= began) {
+    pub(super) fn put(&mut self, question: Q, began: Instant, answer: &Result<Q::Answer>, now: Instant) {
+        if !is_useful(answer) || self.entries.get(&question).is_some_and(|entry| entry.began >= began) {
             return;
         }
-        if let Some(older) = self.entries.remove(&locator) {
+        if let Some(older) = self.entries.remove(&question) {
             self.bytes -= older.size();
         }
-        if self.entries.len() < MOST_ENTRIES && self.bytes + size(answer) <= MOST_BYTES {
-            self.bytes += size(answer);
-            self.entries.insert(locator, Entry { answer: answer.clone(), began, kept: now, used: now });
+        if self.entries.len() < MOST_ENTRIES && self.bytes + size::<Q>(answer) <= MOST_BYTES {
+            self.bytes += size::<Q>(answer);
+            self.entries.insert(question, Entry { answer: answer.clone(), began, kept: now, used: now });
         }
     }
 
@@ -80,7 +88,7 @@ impl Kept {
 }
 
 /// Values, and failures that the next call would end with as well. The others may be over already.
-fn is_useful(answer: &Result<Arc<Fetched>>) -> bool {
+fn is_useful<T>(answer: &Result<T>) -> bool {
     match answer {
         Ok(_) => true,
         Err(error) => {
@@ -89,8 +97,8 @@ fn is_useful(answer: &Result<Arc<Fetched>>) -> bool {
     }
 }
 
-fn size(answer: &Result<Arc<Fetched>>) -> usize {
-    answer.as_ref().map_or(0, |fetched| fetched.value.len())
+fn size<Q: Question>(answer: &Result<Q::Answer>) -> usize {
+    answer.as_ref().map_or(0, Q::size)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures::future::join_all;
-use keyferry_core::{ErrorKind, Locator, Provider, SecretBytes};
+use keyferry_core::{ErrorKind, Locator, Provider, Query, SecretBytes};
 use keyferry_testkit::{Memory, Step};
 use tokio::time::{Instant, advance, sleep, timeout};
 
@@ -47,6 +47,33 @@ async fn two_hundred_readers_of_twenty_keys_on_one_tick_cost_twenty_reads() {
     .await;
     assert_eq!(memory.calls().len(), 20);
     assert_eq!(told.shared(), 199 * 20);
+}
+
+#[tokio::test(start_paused = true)]
+async fn equal_searches_on_one_tick_cost_one_listing_and_others_their_own() {
+    let memory = keys(150).latency(LATENCY);
+    let (provider, told) = coalesced(&memory);
+    let tick = Instant::now();
+    let below = |path: &str| Query { path: Some(path.to_owned()), ..Query::default() };
+    // Two pages of all names, and one each of fewer.
+    let searches = [Query::default(), below("key-1"), below("key-2")];
+    join_all((0..30_u32).map(|reader| {
+        let (provider, mut query) = (&provider, searches[reader as usize % searches.len()].clone());
+        async move {
+            sleep(Duration::from_millis(15) * reader).await;
+            while let Some(next) = provider.list(&query, tick).await.expect("a page").next.clone() {
+                query.after = Some(next);
+            }
+        }
+    }))
+    .await;
+    assert_eq!(memory.calls().len(), 4);
+    assert_eq!(told.shared(), 9 * 4);
+    advance(TICK).await;
+    memory.put_text("key-150", "new");
+    let again = provider.list(&below("key-150"), Instant::now()).await.expect("a page");
+    assert_eq!(again.items.len(), 1);
+    assert_eq!(provider.list(&below("key-1"), Instant::now()).await.expect("a page").items.len(), 62);
 }
 
 #[tokio::test(start_paused = true)]

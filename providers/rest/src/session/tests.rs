@@ -207,7 +207,7 @@ async fn a_brand_new_token_that_is_refused_ends_the_call() {
     };
     assert_eq!(call().await, Err(refused()));
     assert_eq!((calls.load(Ordering::Relaxed), logins(&session)), (1, 1));
-    assert!(session.current().is_none());
+    assert!(session.leave().is_none());
 }
 
 #[tokio::test(start_paused = true)]
@@ -216,5 +216,5 @@ async fn other_failures_keep_the_login() {
     let denied = Error::new(ErrorKind::AccessDenied, "Test", "Read", "no");
     let answer: Result<()> = session.with(|_| async { Err(denied.clone()) }).await;
     assert_eq!(answer, Err(denied));
-    assert_eq!(session.current().map(|grant| *grant), Some(1));
+    assert_eq!(session.leave().map(|grant| *grant), Some(1));
 }

@@ -118,10 +118,10 @@ impl<'a> Bench<'a> {
     }
 
     /// All pages of a listing. One that begins anew, or has many more pages than secrets, never ends.
-    pub(super) async fn list(&self, query: Query) -> Verdict<Vec<Page>> {
+    pub(super) async fn list(&self, query: Query) -> Verdict<Vec<Arc<Page>>> {
         let (mut query, mut pages, mut begun) = (query, Vec::new(), BTreeSet::new());
         loop {
-            let answer = self.subject.provider().list(&query).await;
+            let answer = self.subject.provider().list(&query, Instant::now()).await;
             self.journal.note(&format!("{answer:?}"));
             let page = answer.map_err(|error| Stop::Fail(format!("failed to list: {error:?}")))?;
             let next = page.next.clone();

@@ -1,6 +1,9 @@
 //! Listings.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use futures::{StreamExt, TryStreamExt, stream};
 use keyferry_core::{Locator, Page, Query, RemoteName};
@@ -57,11 +60,11 @@ pub(super) async fn by_tags(bench: &Bench<'_>) -> Verdict {
     expect_only(&listed, &wanted)
 }
 
-fn names(pages: &[Page]) -> Vec<RemoteName> {
+fn names(pages: &[Arc<Page>]) -> Vec<RemoteName> {
     pages.iter().flat_map(|page| &page.items).map(|item| item.name.clone()).collect()
 }
 
-fn expect_only(pages: &[Page], wanted: &RemoteName) -> Verdict {
+fn expect_only(pages: &[Arc<Page>], wanted: &RemoteName) -> Verdict {
     match names(pages).as_slice() {
         [only] if only == wanted => Ok(()),
         [] => fail("the listing is empty"),

@@ -97,10 +97,14 @@ impl Provider for Bad {
         answers.into_iter().map(|answer| self.spoil(answer)).collect()
     }
 
-    async fn list(&self, query: &Query) -> Result<Page> {
-        let page = self.inner.list(query).await?;
-        let next = if self.vice == Vice::ListsForEver { Some(String::new()) } else { page.next };
-        Ok(Page { next, ..page })
+    async fn list(&self, query: &Query, since: Instant) -> Result<Arc<Page>> {
+        let page = self.inner.list(query, since).await?;
+        let next = if self.vice == Vice::ListsForEver { Some(String::new()) } else { page.next.clone() };
+        Ok(Arc::new(Page { next, items: page.items.clone() }))
+    }
+
+    async fn close(&self) {
+        self.inner.close().await;
     }
 }
 

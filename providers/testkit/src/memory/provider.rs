@@ -43,9 +43,15 @@ impl Provider for Memory {
         answers
     }
 
-    async fn list(&self, query: &Query) -> Result<Page> {
+    async fn list(&self, query: &Query, _since: Instant) -> Result<Arc<Page>> {
         self.call("List", &[]).await?;
-        Ok(self.state().page(query))
+        Ok(Arc::new(self.state().page(query)))
+    }
+
+    async fn close(&self) {
+        // Nobody hears of a failure.
+        let _ = self.call("Close", &[]).await;
+        self.state().login.holds = false;
     }
 }
 

@@ -6,6 +6,7 @@ use keyferry_core::{ErrorKind, Provider, Query};
 use keyferry_testkit::{Reply, Request};
 use keyferry_vault::{KvVersion, VaultConfig};
 use serde_json::json;
+use tokio::time::Instant;
 
 use crate::rig::{Rig, refused, token};
 
@@ -29,7 +30,7 @@ fn tree(request: &Request) -> Reply {
 async fn names(rig: &Rig, mut query: Query) -> Vec<String> {
     let mut names = Vec::new();
     loop {
-        let page = rig.vault.list(&query).await.expect("a page");
+        let page = rig.vault.list(&query, Instant::now()).await.expect("a page");
         names.extend(page.items.iter().map(|listed| listed.name.to_string()));
         match page.next {
             Some(next) => query.after = Some(next),
@@ -63,7 +64,7 @@ async fn a_path_narrows_the_search() {
 async fn without_a_mount_names_begin_with_it() {
     let rig = Rig::answering(VaultConfig { path: None, ..token() }, tree).await;
     assert_eq!(names(&rig, below("kv/team")).await, ["kv/team/b", "kv/team/c", "kv/team/deep/d e"]);
-    let error = rig.vault.list(&Query::default()).await.expect_err("a failure");
+    let error = rig.vault.list(&Query::default(), Instant::now()).await.expect_err("a failure");
     assert_eq!(error.kind, ErrorKind::InvalidConfig);
     assert!(error.message.contains("path"), "{error}");
 }
@@ -73,7 +74,7 @@ async fn tags_are_custom_metadata() {
     let rig = Rig::answering(token(), tree).await;
     let tags = BTreeMap::from([("env".to_owned(), "prod".to_owned())]);
     assert_eq!(names(&rig, Query { tags: tags.clone(), ..Query::default() }).await, ["a", "team/deep/d e"]);
-    let page = rig.vault.list(&Query { tags, ..Query::default() }).await.expect("a page");
+    let page = rig.vault.list(&Query { tags, ..Query::default() }, Instant::now()).await.expect("a page");
     assert_eq!(page.items[0].tags.get("own").map(String::as_str), Some("me"));
 }
 
@@ -83,18 +84,21 @@ async fn version_1_lists_without_metadata_and_knows_no_tags() {
     let rig = Rig::expecting(config, [("GET /v1/kv/?list=true", keys(&["x"]))]).await;
     assert_eq!(names(&rig, Query::default()).await, ["x"]);
     let tagged = Query { tags: BTreeMap::from([("a".to_owned(), "b".to_owned())]), ..Query::default() };
-    assert_eq!(rig.vault.list(&tagged).await.map_err(|error| error.kind), Err(ErrorKind::Unsupported));
+    assert_eq!(rig.vault.list(&tagged, Instant::now()).await.map_err(|error| error.kind), Err(ErrorKind::Unsupported));
     rig.finish();
 }
 
 #[tokio::test]
 async fn only_a_missing_beginning_is_not_found() {
     let rig = Rig::answering(token(), tree).await;
-    assert_eq!(rig.vault.list(&below("nothing")).await.map_err(|error| error.kind), Err(ErrorKind::NotFound));
-    let mut page = rig.vault.list(&Query::default()).await.expect("a page");
+    assert_eq!(
+        rig.vault.list(&below("nothing"), Instant::now()).await.map_err(|error| error.kind),
+        Err(ErrorKind::NotFound)
+    );
+    let mut page = rig.vault.list(&Query::default(), Instant::now()).await.expect("a page");
     while let Some(next) = page.next {
         let query = Query { after: Some(next), ..Query::default() };
-        page = rig.vault.list(&query).await.expect("the empty folder is no failure");
+        page = rig.vault.list(&query, Instant::now()).await.expect("the empty folder is no failure");
     }
 }
 
@@ -106,9 +110,9 @@ async fn a_denied_folder_fails_the_search() {
         _ => refused(403, &["permission denied"]),
     })
     .await;
-    let page = rig.vault.list(&Query::default()).await.expect("a page");
+    let page = rig.vault.list(&Query::default(), Instant::now()).await.expect("a page");
     let next = Query { after: page.next, ..Query::default() };
-    let error = rig.vault.list(&next).await.expect_err("a failure");
+    let error = rig.vault.list(&next, Instant::now()).await.expect_err("a failure");
     assert_eq!(error.kind, ErrorKind::AccessDenied);
     assert!(error.message.contains("kv/metadata/secret/"), "{error}");
 }

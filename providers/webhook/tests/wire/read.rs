@@ -6,6 +6,7 @@ use keyferry_core::{ErrorKind, Locator, Provider, Query, Retry, Want};
 use keyferry_testkit::Reply;
 use keyferry_webhook::WebhookConfig;
 use serde_json::json;
+use tokio::time::Instant;
 
 use crate::rig::{READ, Rig, config, latest};
 
@@ -91,7 +92,7 @@ async fn metadata_and_listings_are_refused() {
     let error = rig.read(Locator { want: Want::Metadata, ..latest("a") }).await.expect_err("no metadata");
     assert_eq!(error.kind, ErrorKind::Unsupported);
     assert!(error.message.contains("remove `metadataPolicy: Fetch`"), "{error}");
-    let error = rig.store.list(&Query::default()).await.expect_err("no listing");
+    let error = rig.store.list(&Query::default(), Instant::now()).await.expect_err("no listing");
     assert_eq!(error.kind, ErrorKind::Unsupported);
     assert!(error.message.contains("without `dataFrom.find`"), "{error}");
     rig.finish();
