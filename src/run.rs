@@ -13,7 +13,7 @@ use tracing::info;
 use crate::{
     admin::{Admin, Heartbeat, Readiness},
     args::RunArgs,
-    cluster::{Change, Meta, Mirror, ObjectKey, StoreKey, Watched, Writer, follow},
+    cluster::{Change, Meta, Mirror, ObjectKey, StoreKey, Watched, Writer, connect, follow},
     events::{self, Events},
     lease::{self, Claim},
     metrics::Metrics,
@@ -32,9 +32,7 @@ const MOST_PER_STORE_CHECK: usize = 1;
 
 /// Runs the operator until `stop`.
 pub(crate) async fn run(args: RunArgs, stop: CancellationToken) -> Result<()> {
-    let client = Client::try_default()
-        .await
-        .context("failed to find a cluster: set KUBECONFIG, or run in a Pod with a ServiceAccount")?;
+    let client = connect().await?;
     if !args.ignored().is_empty() {
         info!(flags = args.ignored().join(" "), "these flags have no effect here");
     }

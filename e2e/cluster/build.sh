@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds the programs of the test control plane into .cache/bin/, each only when its sources, its go.sum or Go changed.
 # A cold build takes about 13 minutes on two cores. Usage: e2e/cluster/build.sh [program ...]
+# Named, it builds other Go programs as well: kubectl, and what e2e/backends/install.sh asks for.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -14,6 +15,7 @@ source_of() {
     case $1 in
     etcd) echo etcd . ;;
     kube-apiserver | kube-controller-manager | kubectl) echo kube "./cmd/$1" ;;
+    vault-auth-methods) echo ../backends/vault-auth-methods . ;;
     *) echo "unknown program: $1" >&2 && return 1 ;;
     esac
 }

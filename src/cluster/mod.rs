@@ -6,11 +6,13 @@
 //!
 //! Secrets and ConfigMaps are watched as metadata only; their bodies are read when needed and never kept.
 
+mod connect;
 mod mirror;
 mod object;
 mod watch;
 mod writer;
 
+pub(crate) use connect::connect;
 pub(crate) use mirror::{Change, Mirror};
 pub(crate) use object::{Meta, ObjectKey, StoreKey, StoreKind};
 pub(crate) use watch::{Watched, error_text, follow};

@@ -17,6 +17,9 @@ pub(crate) enum RenderError {
     /// `decodingStrategy` does not fit.
     #[error("the value is not valid {0}; correct it in the backend or set decodingStrategy to None")]
     NotEncoded(&'static str),
+    /// A whole map is asked of something that is none, whatever is in it.
+    #[error("what this key names is one value and no map; use data to take it as one key")]
+    NoMap,
     /// A property or a whole map is asked of something that is not JSON.
     #[error("the secret is not valid JSON, so it has no properties; remove `property` or correct it in the backend")]
     NotJson,
@@ -36,6 +39,7 @@ impl RenderError {
     pub(crate) fn cause(&self) -> &'static str {
         match self {
             Self::KeyCollision(_) | Self::KeyTooLong(_) => "InvalidKey",
+            Self::NoMap => "InvalidConfiguration",
             Self::NotAnObject | Self::NotEncoded(_) | Self::NotJson | Self::NullByte => "InvalidValue",
             Self::PropertyNotFound(_) => "PropertyNotFound",
         }

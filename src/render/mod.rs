@@ -9,4 +9,4 @@ mod select;
 pub(crate) use decode::{Decoding, NullBytes, check_null_bytes, decode};
 pub(crate) use error::RenderError;
 pub(crate) use keys::{Conversion, target_keys};
-pub(crate) use select::{object, property};
+pub(crate) use select::{object, property, tags};

@@ -41,6 +41,36 @@ pub(crate) fn object(value: &SecretBytes) -> Result<BTreeMap<String, SecretBytes
     Ok(members.into_iter().map(|(key, raw)| (key, member_text(raw.get()))).collect())
 }
 
+/// The keys that `tags` of the secret `name` become in a map: `NAME_TAG`, and for a tag that holds a JSON object
+/// `NAME_TAG_MEMBER` for each member. An object with members other than texts is there as `NAME_TAG` too, because users
+/// of other operators find it whole.
+pub(crate) fn tags(
+    name: &str,
+    tags: &BTreeMap<String, SecretBytes>,
+) -> Result<BTreeMap<String, SecretBytes>, RenderError> {
+    let mut keys = BTreeMap::new();
+    let mut add = |key: String, value: SecretBytes| match keys.insert(key.clone(), value) {
+        None => Ok(()),
+        Some(_) => Err(RenderError::KeyCollision(key)),
+    };
+    for (tag, value) in tags {
+        let key = format!("{name}_{tag}");
+        let members = value.expose_str().and_then(members);
+        if members.as_ref().is_none_or(|members| !members.values().all(|raw| is_text(raw.get()))) {
+            add(key.clone(), value.clone())?;
+        }
+        for (member, raw) in members.into_iter().flatten() {
+            add(format!("{key}_{member}"), member_text(raw.get()))?;
+        }
+    }
+    Ok(keys)
+}
+
+/// `null` counts as an empty text.
+fn is_text(raw: &str) -> bool {
+    matches!(raw.as_bytes().first(), Some(b'"' | b'n'))
+}
+
 fn document(value: &SecretBytes) -> Result<&str, RenderError> {
     let text = value.expose_str().ok_or(RenderError::NotJson)?;
     // gjson does not check what it walks through; half a document must not select anything.
@@ -56,10 +86,7 @@ fn members(json: &str) -> Option<BTreeMap<String, &RawValue>> {
 
 /// A member of a whole map keeps numbers as they stand.
 fn member_text(raw: &str) -> SecretBytes {
-    match raw.as_bytes().first() {
-        Some(b'"' | b'n') => text_of(raw),
-        _ => SecretBytes::from(raw),
-    }
+    if is_text(raw) { text_of(raw) } else { SecretBytes::from(raw) }
 }
 
 /// A JSON value as text.
@@ -86,7 +113,7 @@ mod tests {
     use keyferry_core::SecretBytes;
     use proptest::prelude::*;
 
-    use super::{RenderError, object, property};
+    use super::{RenderError, object, property, tags};
 
     const DOCUMENT: &str = r#"{
         "user": "ann", "a.b": "dotted", "a": {"b": "nested", "n": 9007199254740993123},
@@ -147,6 +174,50 @@ mod tests {
         let map = object(&SecretBytes::from(r#"{"s":"t","n":1.50,"o":{"k": [1, 2]},"b":false,"z":null}"#)).unwrap();
         let text = |key: &str| map[key].expose_str().unwrap().to_owned();
         assert_eq!(["s", "n", "o", "b", "z"].map(text), ["t", "1.50", r#"{"k": [1, 2]}"#, "false", ""]);
+    }
+
+    fn keys(json: &str) -> Result<Vec<(String, String)>, RenderError> {
+        let keys = tags("db", &object(&SecretBytes::from(json)).unwrap())?.into_iter();
+        Ok(keys.map(|(key, value)| (key, value.expose_str().unwrap().to_owned())).collect())
+    }
+
+    #[test]
+    fn tags_stand_behind_the_name_and_their_objects_are_taken_apart_once() {
+        let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        let of = |json: &str| keys(json).unwrap();
+        assert_eq!(
+            of(r#"{"team":"red","empty":"","list":"[1]","no":"null"}"#),
+            [pair("db_empty", ""), pair("db_list", "[1]"), pair("db_no", "null"), pair("db_team", "red")]
+        );
+        assert_eq!(of(r#"{"on":"{\"a\":\"x\",\"b\":null}"}"#), [pair("db_on_a", "x"), pair("db_on_b", "")]);
+        let deep = r#"{"a":{"b":"c"},"n":1.50}"#;
+        let expected = [pair("db_on", deep), pair("db_on_a", r#"{"b":"c"}"#), pair("db_on_n", "1.50")];
+        assert_eq!(of(&serde_json::json!({ "on": deep }).to_string()), expected);
+    }
+
+    #[test]
+    fn two_tags_never_become_one_key_silently() {
+        let collision = Err(RenderError::KeyCollision("db_a_b".into()));
+        assert_eq!(keys(r#"{"a":"{\"b\":\"x\"}","a_b":"y"}"#), collision);
+    }
+
+    #[test]
+    fn a_tag_is_found_by_its_whole_name_first_and_its_json_at_any_depth() {
+        let found = SecretBytes::from(
+            r#"{"app.team":"red","on":"{\"db\":{\"users\":[{\"name\":\"ann\"}]}}","on.db.x":"{\"y\":[1,2]}","on.db":"own"}"#,
+        );
+        for (path, expected) in [
+            ("app.team", "red"),
+            ("on.db", "own"),
+            ("on.db.users.0.name", "ann"),
+            ("on.db.users.#.name", r#"["ann"]"#),
+            ("on.db.x.y.1", "2"),
+        ] {
+            assert_eq!(property(&found, path), Ok(SecretBytes::from(expected)), "{path}");
+        }
+        for path in ["app", "app.other", "on.db.users.1", "app.team.x"] {
+            assert_eq!(property(&found, path), Err(RenderError::PropertyNotFound(path.to_owned())), "{path}");
+        }
     }
 
     #[test]

@@ -92,6 +92,18 @@ impl<'a> Resolver<'a> {
         }
     }
 
+    /// Whether the store may show its server something of the operator's that no namespace owns. Whoever may write a
+    /// SecretStore names that server.
+    pub(super) fn may_show(&self, what: &str, field: &str) -> Result<(), Unresolved> {
+        match self.scope {
+            Scope::Cluster { .. } => Ok(()),
+            Scope::Namespace(_) => {
+                let problem = "to the server that this SecretStore names; use another method, or a ClusterSecretStore";
+                Err(self.invalid(field, format!("would show {what} {problem}")))
+            }
+        }
+    }
+
     /// With an end mark, so that two texts never look like two others.
     fn stamp_text(&mut self, text: impl AsRef<[u8]>) {
         self.fingerprint.write(text.as_ref());
@@ -126,8 +138,7 @@ impl<'a> Resolver<'a> {
         default_key: Option<&str>,
         open: Open,
     ) -> Result<SecretBytes, Unresolved> {
-        let key = selector.key.as_deref().filter(|key| !key.is_empty()).or(default_key);
-        let key = key.ok_or_else(|| self.invalid(field, "has no `key`; name a key of the Secret"))?;
+        let key = self.key(field, selector, default_key)?;
         let on = self.check(Referent::Secret, field, selector.name.as_deref(), selector.namespace.as_deref(), open)?;
         let secret: Secret = self.read(field, &on).await?;
         let value = secret.data.and_then(|mut data| data.remove(key)).map(|bytes| SecretBytes::new(bytes.0));
@@ -244,6 +255,29 @@ impl<'a> Resolver<'a> {
             return Err(self.invalid(field, format!("names {on}, which lacks the label {label}={value}; set it")));
         }
         Ok(self.keys(secret))
+    }
+
+    /// As [`Resolver::secret`], of a Secret that must carry a label.
+    pub(super) async fn labelled_value(
+        &mut self,
+        field: &str,
+        selector: &SecretKeySelector,
+        open: Open,
+        label: (&str, &str),
+    ) -> Result<SecretBytes, Unresolved> {
+        let (key, name) = (self.key(field, selector, None)?, selector.name.as_deref().unwrap_or_default());
+        let mut keys = self.labelled_secret(field, name, selector.namespace.as_deref(), open, label).await?;
+        keys.remove(key).ok_or_else(|| self.lacks(field, Referent::Secret, name, key))
+    }
+
+    fn key<'s>(
+        &self,
+        field: &str,
+        selector: &'s SecretKeySelector,
+        default: Option<&'s str>,
+    ) -> Result<&'s str, Unresolved> {
+        let key = selector.key.as_deref().filter(|key| !key.is_empty()).or(default);
+        key.ok_or_else(|| self.invalid(field, "has no `key`; name a key of the Secret"))
     }
 
     fn keys(&mut self, secret: Secret) -> BTreeMap<String, SecretBytes> {

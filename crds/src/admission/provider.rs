@@ -24,7 +24,8 @@ pub(super) fn check(provider: &ProviderSpec, found: &mut Found) {
 }
 
 fn akeyless(spec: &AkeylessSpec, found: &mut Found) {
-    let has_host = Url::parse(&spec.akeyless_gw_api_url).is_ok_and(|url| url.has_host());
+    let url = &spec.akeyless_gw_api_url;
+    let has_host = url.is_empty() || Url::parse(url).is_ok_and(|url| url.has_host());
     found.when(!has_host, "spec.provider.akeyless.akeylessGWApiURL", problem::URL);
     let at = "spec.provider.akeyless.authSecretRef";
     let auth = &spec.auth_secret_ref;

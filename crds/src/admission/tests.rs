@@ -141,7 +141,9 @@ fn akeyless_url_with_host() {
     };
     accepted(NAMESPACED, &with("https://api.akeyless.io"));
     accepted(NAMESPACED, &with("http://127.0.0.1:8080/api/v2"));
-    for bad in ["", "api.akeyless.io", "https://", "gw:8000"] {
+    // Akeyless's own service.
+    accepted(NAMESPACED, &with(""));
+    for bad in ["api.akeyless.io", "https://", "gw:8000"] {
         refused(NAMESPACED, &with(bad), "spec.provider.akeyless.akeylessGWApiURL", problem::URL);
     }
 }

@@ -10,9 +10,9 @@ use crate::{CaProvider, SecretKeySelector, ServiceAccountSelector, admission::pr
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AkeylessSpec {
-    /// URL of the gateway's API, or `https://api.akeyless.io`.
+    /// URL of the gateway's API; empty is `https://api.akeyless.io`.
     #[serde(rename = "akeylessGWApiURL")]
-    #[x_kube(validation = ("isURL(self) && url(self).getHost() != ''", problem::URL))]
+    #[x_kube(validation = ("self == '' || (isURL(self) && url(self).getHost() != '')", problem::URL))]
     #[schemars(length(max = 2048))]
     pub akeyless_gw_api_url: String,
     /// How to log in.

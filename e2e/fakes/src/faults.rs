@@ -12,7 +12,7 @@ use axum::{
 use futures::stream;
 use serde::{Deserialize, Serialize};
 
-use crate::{http1::HangUp, lock::lock, server::Dialect};
+use crate::{http1::HangUp, lock::lock};
 
 /// The name that stands for every operation.
 pub const EVERY_OPERATION: &str = "*";
@@ -113,8 +113,15 @@ impl Faults {
 }
 
 impl Fault {
-    /// Answers `request` as this fault has it; `next` knows the true answer.
-    pub(crate) async fn inflict(self, dialect: &Dialect, request: Request, next: Next) -> Response {
+    /// Answers `request`, which asks for `operation`, as this fault has it. `next` knows the true answer, and `failure`
+    /// how the vendor says that something is wrong.
+    pub(crate) async fn inflict(
+        self,
+        failure: fn(&str, StatusCode) -> Response,
+        operation: &str,
+        request: Request,
+        next: Next,
+    ) -> Response {
         match self {
             Self::BlackHole => future::pending().await,
             Self::Delay { millis } => {
@@ -126,7 +133,7 @@ impl Fault {
             Self::HangUp => HangUp.into_response(),
             Self::Status { status, retry_after } => {
                 let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-                let mut response = (dialect.failure)(status);
+                let mut response = failure(operation, status);
                 if let Some(seconds) = retry_after {
                     response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
                 }

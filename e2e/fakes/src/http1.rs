@@ -1,6 +1,9 @@
 //! Connections that can be cut at any moment: a server that goes down does not say goodbye.
 
-use std::io;
+use std::{
+    io,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use axum::{
     Router,
@@ -27,6 +30,17 @@ impl IntoResponse for HangUp {
         let mut response = Response::default();
         response.extensions_mut().insert(self);
         response
+    }
+}
+
+/// Which connection a request came on, for logins that belong to a connection. Each request carries it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct ConnectionId(u64);
+
+impl ConnectionId {
+    fn next() -> Self {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        Self(LAST.fetch_add(1, Ordering::Relaxed))
     }
 }
 
@@ -60,7 +74,11 @@ async fn connection(stream: TcpStream, tls: Option<TlsAcceptor>, app: Router) {
 }
 
 async fn requests(stream: impl AsyncRead + AsyncWrite + Unpin, app: Router) {
-    let service = service_fn(|request: Request<Incoming>| answer(app.clone(), request.map(Body::new)));
+    let id = ConnectionId::next();
+    let service = service_fn(|mut request: Request<Incoming>| {
+        request.extensions_mut().insert(id);
+        answer(app.clone(), request.map(Body::new))
+    });
     // How a connection ends is the client's business.
     let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }

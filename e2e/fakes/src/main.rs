@@ -11,8 +11,9 @@ use std::{
 use anyhow::{Context, Result};
 use clap::{Args, Parser};
 use keyferry_fakes::{
-    akeyless::{AkeylessGateway, Contents, Settings},
+    akeyless::{AkeylessGateway, Settings},
     azure::{self, AzureCloud},
+    fake::{Fake, Vendor},
     gcp::{self, GoogleCloud},
     infisical::{self, Expiry, InfisicalServer},
     server::{Certificate, Listen},
@@ -104,10 +105,8 @@ struct ListenArguments {
 async fn main() -> Result<()> {
     match Arguments::parse() {
         Arguments::Akeyless { listen, items, token_ttl, cache } => {
-            let contents: Contents = read_contents(items)?;
             let settings = Settings { cache, token_ttl: Duration::from_secs(token_ttl), ..Settings::default() };
-            let fake = AkeylessGateway::start_with(listen.read()?, settings, contents).context("cannot listen")?;
-            serve(fake.url()).await
+            serve(AkeylessGateway::start_with, listen, settings, items).await
         }
         Arguments::Azure { listen, contents, tenant, token_ttl } => {
             let mut settings =
@@ -115,26 +114,43 @@ async fn main() -> Result<()> {
             if let Some(tenant) = tenant {
                 settings.tenant = tenant;
             }
-            let fake = AzureCloud::start_with(listen.read()?, settings, read_contents(contents)?);
-            serve(fake.context("cannot listen")?.url()).await
+            serve(AzureCloud::start_with, listen, settings, contents).await
         }
         Arguments::Gcp { listen, contents, token_ttl } => {
             let settings = gcp::Settings { token_ttl: Duration::from_secs(token_ttl), ..gcp::Settings::default() };
-            let fake = GoogleCloud::start_with(listen.read()?, settings, read_contents(contents)?);
-            serve(fake.context("cannot listen")?.url()).await
+            serve(GoogleCloud::start_with, listen, settings, contents).await
         }
         Arguments::Infisical { listen, contents, token_ttl, unauthorized } => {
             let expiry = if unauthorized { Expiry::Unauthorized } else { Expiry::Forbidden };
-            let settings = infisical::Settings { expiry, token_ttl: Duration::from_secs(token_ttl) };
-            let contents = read_contents(contents)?;
-            let fake = InfisicalServer::start_with(listen.read()?, settings, contents).context("cannot listen")?;
-            serve(fake.url()).await
+            let settings = infisical::Settings {
+                expiry,
+                token_ttl: Duration::from_secs(token_ttl),
+                ..infisical::Settings::default()
+            };
+            serve(InfisicalServer::start_with, listen, settings, contents).await
         }
-        Arguments::Webhook { listen, contents } => {
-            let fake = WebhookTarget::start_with(listen.read()?, read_contents(contents)?).context("cannot listen")?;
-            serve(fake.url()).await
-        }
+        Arguments::Webhook { listen, contents } => serve(WebhookTarget::start_with, listen, (), contents).await,
     }
+}
+
+/// [`Fake::start_with`] of one fake.
+type Start<V> = fn(Listen, <V as Vendor>::Settings, <V as Vendor>::Contents) -> io::Result<Fake<V>>;
+
+/// Starts a fake that holds at first what the file `contents` says, says where it is, and waits until it shall end.
+async fn serve<V: Vendor<Contents: DeserializeOwned>>(
+    start: Start<V>,
+    listen: ListenArguments,
+    settings: V::Settings,
+    contents: Option<PathBuf>,
+) -> Result<()> {
+    let fake = start(listen.read()?, settings, read_contents(contents)?).context("cannot listen")?;
+    writeln!(io::stdout(), "{}", fake.url())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        ended = tokio::signal::ctrl_c() => ended?,
+        _ = terminate.recv() => {}
+    }
+    Ok(())
 }
 
 /// What a fake holds at first; nothing where no file is named.
@@ -153,15 +169,4 @@ impl ListenArguments {
         };
         Ok(Listen { address: self.listen, tls })
     }
-}
-
-/// Says where the fake is, and waits until it shall end.
-async fn serve(url: &str) -> Result<()> {
-    writeln!(io::stdout(), "{url}")?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        ended = tokio::signal::ctrl_c() => ended?,
-        _ = terminate.recv() => {}
-    }
-    Ok(())
 }

@@ -69,8 +69,8 @@ pub struct Certificate {
 pub struct Dialect {
     /// The operation that a request asks for, by method and path, as counts and faults name it.
     pub operation: fn(&Method, &str) -> String,
-    /// An answer that says that something is wrong, without details.
-    pub failure: fn(StatusCode) -> Response,
+    /// An answer that says that something is wrong with an operation, without details.
+    pub failure: fn(&str, StatusCode) -> Response,
 }
 
 /// How often each operation was asked for.
@@ -215,11 +215,10 @@ fn acceptor(certificate: &Certificate) -> io::Result<TlsAcceptor> {
 
 async fn observe(State(controls): State<Arc<Controls>>, request: Request, next: Next) -> Response {
     let operation = (controls.dialect.operation)(request.method(), request.uri().path());
-    let fault = controls.faults.take(&operation);
-    controls.counts.add(operation);
-    match fault {
+    controls.counts.add(operation.clone());
+    match controls.faults.take(&operation) {
         None => next.run(request).await,
-        Some(fault) => fault.inflict(&controls.dialect, request, next).await,
+        Some(fault) => fault.inflict(controls.dialect.failure, &operation, request, next).await,
     }
 }
 

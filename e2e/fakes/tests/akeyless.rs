@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use keyferry_fakes::{
     akeyless::{Access, AkeylessGateway, Contents, Item, ItemType, Method, Settings},
     faults::Fault,
+    keys::Issuer,
     server::{Certificate, Listen},
+    token_review::Review,
 };
 use serde_json::{Value, json};
 
@@ -85,12 +88,64 @@ async fn logins_are_checked() {
     assert_eq!(status(json!({"access-id": "p-none", "access-key": "k"})).await, 401);
     assert_eq!(status(json!({"access-id": "p-all", "access-type": "gcp", "cloud-id": "x"})).await, 401);
     assert_eq!(status(json!({"access-id": "p-all"})).await, 400);
+    let login = json!({"access-id": "p-all", "access-key": "k"});
+    assert_eq!(post(gateway.url(), "/auth?debug=true", login.clone()).await.0, 400);
+    let form = reqwest::Client::new().post(format!("{}/auth", gateway.url())).form(&login).send().await;
+    assert_eq!(form.expect("an answer").status().as_u16(), 400);
     assert_eq!(status(json!({"access-key": "k"})).await, 400);
     assert_eq!(status(json!({"access-id": "p-all", "access-key": "k", "accessKey": "k"})).await, 400);
-    gateway.grant(Access::new("p-k8s", Method::K8s { config_name: "c".into(), review: None, subjects: vec![] }));
+    let review = Review::Keys(Issuer::default().keys());
+    gateway.grant(Access::new("p-k8s", Method::K8s { config_name: "c".into(), review, subjects: vec![] }));
     let kubernetes = json!({"access-id": "p-k8s", "access-type": "k8s", "k8s-auth-config-name": "other",
         "k8s-service-account-token": "x"});
     assert_eq!(status(kubernetes).await, 404);
+}
+
+/// Of each cloud one thing after the other is wrong.
+#[tokio::test]
+async fn identities_of_clouds_are_checked_with_the_clouds_keys() {
+    let gateway = gateway(Settings::default());
+    let (cloud, stranger) = (Issuer::default(), Issuer::default());
+    let (keys, audience) = (cloud.keys(), "akeyless.io".to_owned());
+    let object_id = Some("object".to_owned());
+    gateway.grant(Access::new("p-azure", Method::AzureAd { keys: keys.clone(), object_id, tenant: "t".into() }));
+    gateway.grant(Access::new("p-gcp", Method::Gcp { audience, keys: keys.clone() }));
+    gateway.grant(Access::new("p-aws", Method::AwsIam { keys: [].into() }));
+    let review = Review::Keys(keys);
+    gateway.grant(Access::new("p-k8s", Method::K8s { config_name: "c".into(), review, subjects: vec!["me".into()] }));
+    let azure = json!({"iss": "https://sts.windows.net/t/", "aud": "https://management.azure.com/", "oid": "object"});
+    let gcp = json!({"iss": "https://accounts.google.com", "aud": "akeyless.io"});
+    let login = async |kind: &str, token: &str| {
+        let mut body = json!({"access-id": format!("p-{kind}"), "k8s-auth-config-name": "c"});
+        let (kind, field) = match kind {
+            "azure" => ("azure_ad", "cloud-id"),
+            "aws" => ("aws_iam", "cloud-id"),
+            "k8s" => ("k8s", "k8s-service-account-token"),
+            kind => (kind, "cloud-id"),
+        };
+        (body["access-type"], body[field]) = (json!(kind), json!(STANDARD.encode(token)));
+        post(gateway.url(), "/auth", body).await.0
+    };
+    for (kind, claims, wrong) in [
+        ("azure", azure, vec![("iss", "https://sts.windows.net/u/"), ("aud", "other"), ("oid", "other")]),
+        ("gcp", gcp, vec![("iss", "https://evil.example"), ("aud", "other")]),
+        ("k8s", json!({"sub": "me"}), vec![("sub", "other")]),
+    ] {
+        assert_eq!(login(kind, &cloud.sign(&claims)).await, 200, "{kind}");
+        assert_eq!(login(kind, &stranger.sign(&claims)).await, 401, "{kind}");
+        assert_eq!(login(kind, &cloud.sign_with(&json!({"alg": "none"}), &claims)).await, 401, "{kind}");
+        for (name, value) in wrong {
+            let mut claims = claims.clone();
+            claims[name] = json!(value);
+            assert_eq!(login(kind, &cloud.sign(&claims)).await, 401, "{kind} {name}");
+        }
+        for (name, value) in [("exp", 1_u64), ("nbf", 4_000_000_000)] {
+            let mut claims = claims.clone();
+            claims[name] = json!(value);
+            assert_eq!(login(kind, &cloud.sign(&claims)).await, 401, "{kind} {name}");
+        }
+    }
+    assert_eq!(login("aws", "{}").await, 401);
 }
 
 #[tokio::test]
@@ -186,6 +241,7 @@ async fn listings_are_filtered_and_paged() {
     assert_eq!(seen, [2, 1]);
     assert_eq!(client.call("list-items", json!({"type": ["secret"]})).await.0, 400);
     assert_eq!(client.call("list-items", json!({"pagination-token": "?"})).await.0, 400);
+    assert_eq!(client.call("list-items", json!({"auto-pagination": "off"})).await.0, 400);
 }
 
 #[tokio::test]

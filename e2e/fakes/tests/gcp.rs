@@ -6,7 +6,9 @@ use axum::{Json, Router, routing::get};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jiff::Timestamp;
 use keyferry_fakes::{
-    gcp::{Account, Contents, GoogleCloud, Grant, Keys, Machine, Pool, Provider, Role, Secret, Settings},
+    faults::Fault,
+    gcp::{Account, Cluster, Contents, GoogleCloud, Grant, Keys, Machine, Pool, Provider, Role, Secret, Settings},
+    keys::Issuer,
     server::Listen,
 };
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PublicKeyData, SigningKey};
@@ -106,7 +108,7 @@ async fn an_assertion_is_checked_in_every_part() {
     type Change = fn(&mut Value, &mut Value);
     let cloud = cloud();
     let key = cloud.make_key(READER).expect("the reader is there");
-    let changes: [(Change, &str); 8] = [
+    let changes: [(Change, &str); 9] = [
         (|header, _| header["alg"] = json!("HS256"), "invalid_grant"),
         (|header, _| header["kid"] = json!("other"), "invalid_grant"),
         (|_, claims| claims["iss"] = json!("nobody@p-1.iam.gserviceaccount.com"), "invalid_grant"),
@@ -115,6 +117,7 @@ async fn an_assertion_is_checked_in_every_part() {
         (|_, claims| claims["exp"] = json!(Timestamp::now().as_second() + 4000), "invalid_grant"),
         (|_, claims| claims["iat"] = json!(Timestamp::now().as_second() + 1000), "invalid_grant"),
         (|_, claims| claims["scope"] = json!(""), "invalid_scope"),
+        (|_, claims| claims["sub"] = json!("somebody@example.com"), "unauthorized_client"),
     ];
     for (change, error) in changes {
         let assertion = assertion(&key, change);
@@ -124,7 +127,7 @@ async fn an_assertion_is_checked_in_every_part() {
     let mut forged = assertion(&key, |_, _| {});
     forged.truncate(forged.len() - 8);
     assert_eq!(login(&cloud, &format!("{forged}AAAAAAAA")).await.0, 400);
-    assert_eq!(cloud.counts().of("RequestToken"), 9);
+    assert_eq!(cloud.counts().of("RequestToken"), 10);
 }
 
 #[tokio::test]
@@ -148,8 +151,92 @@ async fn what_the_api_does_not_have_is_refused() {
     }
     let posted = reqwest::Client::new().post(format!("{}{ACCESS}", cloud.url())).bearer_auth(&token).send().await;
     assert_eq!(posted.expect("an answer").status().as_u16(), 405);
-    let (status, answer) = form(&cloud, "/v1/token", &[("grant", "x")]).await;
-    assert_eq!((status, &answer["error"]["status"]), (400, &json!("INVALID_ARGUMENT")), "{answer}");
+    for path in ["/token", "/v1/token", "/token?alt=json"] {
+        let (status, answer) = form(&cloud, path, &[("grant", "x")]).await;
+        assert_eq!((status, answer["error"].is_string()), (400, true), "{path}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn names_have_their_form() {
+    let cloud = cloud();
+    let token = token(&cloud).await;
+    let long = "a".repeat(256);
+    for path in [
+        "secrets/a.b/versions/latest:access",
+        "secrets/a%20b",
+        &format!("secrets/{long}/versions"),
+        "secrets/a/versions/1.0:access",
+        "locations/eu%20west1/secrets",
+    ] {
+        let (status, answer) = ask(&cloud, &format!("/v1/projects/p-1/{path}"), &token).await;
+        assert_eq!((status, &answer["error"]["status"]), (400, &json!("INVALID_ARGUMENT")), "{path}: {answer}");
+    }
+    let longest = format!("/v1/projects/p-1/secrets/{}", &long[1..]);
+    assert_eq!(ask(&cloud, &longest, &token).await.0, 404);
+}
+
+#[tokio::test]
+async fn a_quota_project_must_be_one() {
+    let cloud = cloud();
+    let token = token(&cloud).await;
+    let ask = async |project: &str| {
+        let request = reqwest::Client::new().get(format!("{}{ACCESS}", cloud.url())).bearer_auth(&token);
+        let answer = request.header("x-goog-user-project", project).send().await.expect("an answer");
+        let answer: Value = answer.json().await.expect("JSON");
+        answer["error"]["details"][0]["reason"].as_str().unwrap_or_default().to_owned()
+    };
+    assert_eq!((ask("p-1").await, ask("p-2").await), (String::new(), "USER_PROJECT_DENIED".to_owned()));
+}
+
+#[tokio::test]
+async fn who_acts_as_another_says_how_and_may() {
+    let cloud = cloud();
+    let address = |name: &str| format!("{name}@p-1.iam.gserviceaccount.com");
+    let member = |name: &str| format!("serviceAccount:{}", address(name));
+    cloud.make_account(Account::new(&address("between")).used_by(&format!("serviceAccount:{READER}")));
+    cloud.make_account(Account::new(&address("target")).used_by(&member("between")));
+    let token = token(&cloud).await;
+    let generate = async |bearer: &str, body: Value| {
+        let url = format!("{}/v1/projects/-/serviceAccounts/{}:generateAccessToken", cloud.url(), address("target"));
+        let answer = reqwest::Client::new().post(url).bearer_auth(bearer).json(&body).send().await;
+        answer.expect("an answer").status().as_u16()
+    };
+    let between = format!("projects/-/serviceAccounts/{}", address("between"));
+    let good = json!({"scope": ["https://www.googleapis.com/auth/cloud-platform"], "delegates": [between]});
+    assert_eq!(generate(&token, good.clone()).await, 200);
+    assert_eq!(generate("nonsense", good.clone()).await, 401);
+    for (member, value, status) in [
+        ("delegates", json!([address("between")]), 400),
+        ("delegates", json!(["projects/p-1/serviceAccounts/between"]), 400),
+        ("delegates", json!([]), 403),
+        ("lifetime", json!("3601s"), 400),
+        ("lifetime", json!("0s"), 400),
+        ("lifetime", json!(3600), 400),
+        ("lifetime", json!("3600s"), 200),
+        ("scope", json!([]), 400),
+        ("scope", json!("https://www.googleapis.com/auth/cloud-platform"), 400),
+        ("other", json!(1), 400),
+    ] {
+        let mut body = good.clone();
+        body[member] = value.clone();
+        assert_eq!(generate(&token, body).await, status, "{member} {value}");
+    }
+}
+
+#[tokio::test]
+async fn faults_speak_the_words_of_each_service() {
+    let cloud = cloud();
+    let token = token(&cloud).await;
+    cloud.faults().set("*", Fault::Status { status: 429, retry_after: Some(3) });
+    let (_, secret) = ask(&cloud, ACCESS, &token).await;
+    assert_eq!(secret["error"]["status"], "RESOURCE_EXHAUSTED");
+    let (_, login) = form(&cloud, "/token", &[]).await;
+    assert_eq!(login["error"], "rate_limit_exceeded");
+    let metadata = reqwest::get(format!("{}/computeMetadata/v1/project/project-id", cloud.url())).await;
+    let metadata = metadata.expect("an answer");
+    assert_eq!((metadata.status().as_u16(), &metadata.headers()["retry-after"]), (429, &"3".parse().expect("text")));
+    assert!(metadata.text().await.expect("text").starts_with("<!DOCTYPE html>"));
 }
 
 #[tokio::test]
@@ -175,6 +262,13 @@ async fn the_metadata_server_answers_only_who_names_it() {
     let answer = asked("Google").await.expect("an answer");
     assert_eq!(answer.headers()["metadata-flavor"], "Google");
     assert_eq!(answer.text().await.expect("text"), "p-1");
+    let status = async |request: reqwest::RequestBuilder| {
+        request.header("Metadata-Flavor", "Google").send().await.expect("an answer").status().as_u16()
+    };
+    assert_eq!(status(client.get(&url).header("X-Forwarded-For", "10.0.0.1")).await, 403);
+    assert_eq!(status(client.get(format!("{url}?alt=json"))).await, 400);
+    assert_eq!(status(client.post(&url)).await, 405);
+    assert_eq!(status(client.get(url.replace("/v1/", "/v1//computeMetadata/v1/"))).await, 404);
 }
 
 #[tokio::test]
@@ -198,7 +292,8 @@ async fn federated_tokens_are_checked_with_the_keys_that_their_issuer_publishes(
     cloud.make_pool(Pool { audience: POOL.to_owned(), provider, subjects: [].into() });
     let exchange = async |issuer: &str, audience: &str, kid: &str| {
         let part = |value: Value| encoded(value.to_string().as_bytes());
-        let claims = json!({"iss": issuer, "aud": [audience], "sub": "me", "exp": 4_000_000_000_u64});
+        let now = Timestamp::now().as_second();
+        let claims = json!({"iss": issuer, "aud": [audience], "sub": "me", "iat": now, "exp": now + 60});
         let message = format!("{}.{}", part(json!({"alg": "ES256", "kid": kid})), part(claims));
         let der = pair.sign(message.as_bytes()).expect("a signature");
         let subject = format!("{message}.{}", encoded(&fixed(&der)));
@@ -222,6 +317,122 @@ async fn federated_tokens_are_checked_with_the_keys_that_their_issuer_publishes(
             (400, "invalid_grant".to_owned()),
             "{issuer} {audience} {kid}"
         );
+    }
+}
+
+const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
+const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
+const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
+
+/// What is wrong with a ServiceAccount's token, header and claims.
+fn flawed_tokens(issuer: &Issuer, audience: &str) -> Vec<(&'static str, String)> {
+    type Change = fn(&mut Value, &mut Value);
+    let changes: [(&str, Change); 9] = [
+        ("no issue", |_, claims| claims["iat"] = Value::Null),
+        ("no end", |_, claims| claims["exp"] = Value::Null),
+        ("long life", |_, claims| claims["exp"] = json!(Timestamp::now().as_second() + 48 * 3600)),
+        ("expired", |_, claims| claims["exp"] = json!(1)),
+        ("future issue", |_, claims| claims["iat"] = json!(Timestamp::now().as_second() + 1000)),
+        ("early", |_, claims| claims["nbf"] = json!(Timestamp::now().as_second() + 1000)),
+        ("issuer", |_, claims| claims["iss"] = json!("https://evil.example")),
+        ("audience", |_, claims| claims["aud"] = json!("other")),
+        ("no key", |header, _| header["kid"] = Value::Null),
+    ];
+    let flawed = changes.map(|(what, change)| {
+        let (mut header, mut claims) = (json!({"alg": "RS256", "kid": "k"}), claims(audience));
+        change(&mut header, &mut claims);
+        (what, issuer.sign_with(&header, &claims))
+    });
+    let stranger = [("stranger", Issuer::default().sign(&claims(audience)))];
+    flawed.into_iter().chain(stranger).collect()
+}
+
+fn claims(audience: &str) -> Value {
+    let now = Timestamp::now().as_second();
+    let subject = "system:serviceaccount:apps:reader";
+    json!({"iss": "https://issuer.example", "aud": [audience], "sub": subject, "iat": now, "exp": now + 900})
+}
+
+#[tokio::test]
+async fn a_federated_token_is_checked_in_every_part() {
+    let (cloud, issuer) = (cloud(), Issuer::default());
+    let (name, keys) = ("https://issuer.example".to_owned(), issuer.keys());
+    let provider = Provider::Oidc { audiences: vec![], issuer: name, keys };
+    cloud.make_pool(Pool { audience: POOL.to_owned(), provider, subjects: [].into() });
+    let exchange = async |change: &[(&'static str, &str)]| {
+        let good = issuer.sign(&claims(POOL));
+        let mut fields = std::collections::BTreeMap::from([
+            ("audience", POOL),
+            ("grant_type", EXCHANGE),
+            ("requested_token_type", ACCESS_TOKEN),
+            ("scope", SCOPE),
+            ("subject_token", &good),
+            ("subject_token_type", JWT),
+        ]);
+        fields.extend(change.iter().copied());
+        let fields: Vec<_> = fields.into_iter().collect();
+        let (status, answer) = form(&cloud, "/v1/token", &fields).await;
+        (status, answer["error"].as_str().unwrap_or_default().to_owned())
+    };
+    assert_eq!(exchange(&[]).await, (200, String::new()));
+    for (what, token) in flawed_tokens(&issuer, POOL) {
+        assert_eq!(exchange(&[("subject_token", &token)]).await, (400, "invalid_grant".to_owned()), "{what}");
+    }
+    let mut long = claims(POOL);
+    long["sub"] = json!("a".repeat(128));
+    assert_eq!(exchange(&[("subject_token", &issuer.sign(&long))]).await.1, "invalid_grant");
+    for (field, value, error) in [
+        ("scope", "", "invalid_request"),
+        ("subject_token", "", "invalid_request"),
+        ("requested_token_type", JWT, "invalid_request"),
+        ("subject_token_type", "urn:ietf:params:aws:token-type:aws4_request", "invalid_request"),
+        ("grant_type", "client_credentials", "invalid_request"),
+        ("audience", "//iam.googleapis.com/other", "invalid_target"),
+        ("other", "x", "invalid_request"),
+    ] {
+        assert_eq!(exchange(&[(field, value)]).await, (400, error.to_owned()), "{field}");
+    }
+    let json = reqwest::Client::new().post(format!("{}/v1/token", cloud.url())).json(&json!({})).send().await;
+    assert_eq!(json.expect("an answer").status().as_u16(), 400);
+}
+
+#[tokio::test]
+async fn a_clusters_token_is_checked_in_every_part() {
+    let (cloud, issuer) = (cloud(), Issuer::default());
+    cloud.make_cluster(Cluster {
+        issuer: "https://issuer.example".to_owned(),
+        keys: issuer.keys(),
+        location: "l".to_owned(),
+        name: "c".to_owned(),
+        project: "p-1".to_owned(),
+    });
+    let pool = "p-1.svc.id.goog";
+    let cluster = "https://container.googleapis.com/v1/projects/p-1/locations/l/clusters/c";
+    let bind = async |member: &str, value: Value| {
+        let mut body = json!({
+            "audience": format!("identitynamespace:{pool}:{cluster}"),
+            "grant_type": EXCHANGE,
+            "requested_token_type": ACCESS_TOKEN,
+            "scope": SCOPE,
+            "subject_token": issuer.sign(&claims(pool)),
+            "subject_token_type": JWT,
+        });
+        body[member] = value;
+        let request = reqwest::Client::new().post(format!("{}/v1/identitybindingtoken", cloud.url())).json(&body);
+        request.send().await.expect("an answer").status().as_u16()
+    };
+    assert_eq!(bind("scope", json!(SCOPE)).await, 200);
+    for (what, token) in flawed_tokens(&issuer, pool) {
+        assert_eq!(bind("subject_token", json!(token)).await, 400, "{what}");
+    }
+    let mut person = claims(pool);
+    person["sub"] = json!("somebody");
+    assert_eq!(bind("subject_token", json!(issuer.sign(&person))).await, 400);
+    for (member, value) in
+        [("audience", json!("other")), ("grant_type", json!("other")), ("scope", Value::Null), ("other", json!(1))]
+    {
+        assert_eq!(bind(member, value).await, 400, "{member}");
     }
 }
 

@@ -1,9 +1,14 @@
 //! The fake Infisical server as a client sees it.
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use keyferry_fakes::{
     faults::Fault,
-    infisical::{Contents, Expiry, Identity, Import, InfisicalServer, Place, Project, Rule, Secret, Settings},
+    infisical::{
+        Absence, Contents, Expiry, Identity, Import, InfisicalServer, Method, Place, Project, Rule, Secret, Settings,
+    },
+    keys::Issuer,
     server::Listen,
+    token_review::Review,
 };
 use serde_json::{Value, json};
 
@@ -92,6 +97,8 @@ async fn logins_are_checked() {
     assert_eq!(login(json!({"clientId": "none", "clientSecret": "s"})).await, 401);
     assert_eq!(login(json!({"clientId": "all"})).await, 422);
     assert_eq!(login(json!({"clientId": "all", "clientSecret": "s", "client": "x"})).await, 422);
+    let good = json!({"clientId": "all", "clientSecret": "s"});
+    assert_eq!(post(server.url(), "/api/v1/auth/universal-auth/login?organizationSlug=x", good).await.0, 422);
     assert_eq!(login(json!({"clientId": "all", "clientSecret": "s", "organizationSlug": "none"})).await, 404);
     let other = json!({"identityId": "all", "jwt": "x"});
     assert_eq!(post(server.url(), "/api/v1/auth/jwt-auth/login", other).await.0, 404);
@@ -100,6 +107,127 @@ async fn logins_are_checked() {
         reqwest::get(format!("{}/api/v1/auth/jwt-auth/login", server.url())).await.expect("an answer").status(),
         404
     );
+}
+
+/// Whoever checks a proof words what is wrong: the server itself, its library for tokens, or a cloud, whose refusals are
+/// errors that the server does not expect.
+#[tokio::test]
+async fn each_proof_is_checked_by_who_checks_it() {
+    let (server, issuer, stranger) = (server(), Issuer::default(), Issuer::default());
+    let key = || issuer.public_pem().to_owned();
+    let account = "reader@p.iam.gserviceaccount.com";
+    let methods = [
+        (
+            "jwt",
+            Method::Jwt { key: key(), issuer: Some("i".into()), subject: Some("s".into()), audience: Some("a".into()) },
+        ),
+        ("azure", Method::Azure { tenant_id: "t".into(), resource: "https://vault.azure.net/".into(), key: key() }),
+        ("iam", Method::GcpIam { service_account: account.into(), key: key() }),
+        ("gce", Method::GcpIdToken { service_account: account.into(), key: key() }),
+        ("kubernetes", Method::Kubernetes { review: Review::Keys(issuer.keys()), subjects: vec!["s".into()] }),
+    ];
+    for (id, method) in methods {
+        server.grant(Identity::new(id, method, "web"));
+    }
+    let good = |id: &str| match id {
+        "jwt" => json!({"iss": "i", "sub": "s", "aud": "a"}),
+        "azure" => json!({"iss": "https://sts.windows.net/t/", "aud": "https://vault.azure.net"}),
+        "iam" => json!({"sub": account, "aud": id}),
+        "gce" => json!({"iss": "https://accounts.google.com", "email": account, "aud": id, "exp": 4_000_000_000_u64}),
+        _ => json!({"sub": "s"}),
+    };
+    let login = async |id: &str, token: &str| {
+        let endpoint = if ["iam", "gce"].contains(&id) { "gcp" } else { id };
+        let path = format!("/api/v1/auth/{endpoint}-auth/login");
+        post(server.url(), &path, json!({"identityId": id, "jwt": token})).await.0
+    };
+    for (id, signature, malformed, wrong) in [
+        ("jwt", 401, 401, vec![("iss", json!("x"), 403), ("sub", json!("x"), 403), ("aud", json!("x"), 401)]),
+        ("azure", 403, 500, vec![("iss", json!("x"), 403), ("aud", json!("x"), 403), ("exp", json!(1), 403)]),
+        ("iam", 403, 500, vec![("sub", json!("me@x"), 401), ("aud", json!("x"), 401), ("exp", json!(1), 403)]),
+        (
+            "gce",
+            500,
+            500,
+            vec![
+                ("iss", json!("x"), 500),
+                ("email", json!("x"), 401),
+                ("aud", json!("x"), 500),
+                ("exp", json!(1), 500),
+                ("exp", Value::Null, 500),
+            ],
+        ),
+        ("kubernetes", 401, 401, vec![("sub", json!("x"), 401), ("exp", json!(1), 401)]),
+    ] {
+        assert_eq!(login(id, &issuer.sign(&good(id))).await, 200, "{id}");
+        assert_eq!(login(id, &stranger.sign(&good(id))).await, signature, "{id}");
+        assert_eq!(login(id, "nonsense").await, malformed, "{id}");
+        for (name, value, status) in wrong {
+            let mut claims = good(id);
+            claims[name] = value;
+            assert_eq!(login(id, &issuer.sign(&claims)).await, status, "{id} {name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn questions_to_clouds_are_checked() {
+    let server = server();
+    let key = Issuer::default().public_pem().to_owned();
+    let aws = Method::Aws { access_key_id: "a".into(), secret_access_key: "s".into() };
+    let oci = Method::Oci { tenancy: "t".into(), user: "u".into(), fingerprint: "f".into(), key };
+    server.grant(Identity::new("aws", aws, "web"));
+    server.grant(Identity::new("oci", oci, "web"));
+    let ask_aws = async |authorization: &str| {
+        let headers = json!({"Authorization": authorization, "Host": "sts.eu-west-1.amazonaws.com"}).to_string();
+        let body = json!({
+            "identityId": "aws",
+            "iamHttpRequestMethod": "POST",
+            "iamRequestBody": STANDARD.encode("Action=GetCallerIdentity&Version=2011-06-15"),
+            "iamRequestHeaders": STANDARD.encode(headers),
+        });
+        post(server.url(), "/api/v1/auth/aws-auth/login", body).await.0
+    };
+    let authorization = |region: &str| {
+        format!(
+            "AWS4-HMAC-SHA256 Credential=a/20260101/{region}/sts/aws4_request, SignedHeaders=host;x-amz-date, Signature=0"
+        )
+    };
+    assert_eq!(ask_aws(&authorization("eu-west-1")).await, 500);
+    assert_eq!(ask_aws(&authorization("evil.example#")).await, 400);
+    assert_eq!(ask_aws("Basic").await, 400);
+    let ask_oci = async |host: &str| {
+        let body = json!({"identityId": "oci", "userOcid": "u", "headers": {"host": host, "authorization": ""}});
+        post(server.url(), "/api/v1/auth/oci-auth/login", body).await.0
+    };
+    assert_eq!(ask_oci("identity.eu-frankfurt-1.oraclecloud.com").await, 500);
+    assert_eq!(ask_oci("identity.evil.example").await, 400);
+}
+
+#[tokio::test]
+async fn requests_have_their_form() {
+    let server = server();
+    let login = async |kind: &'static str, body: &'static str| {
+        let url = format!("{}/api/v1/auth/universal-auth/login", server.url());
+        let request = reqwest::Client::new().post(url).header("content-type", kind).body(body);
+        request.send().await.expect("an answer").status().as_u16()
+    };
+    let good = r#"{"clientId": "all", "clientSecret": "s"}"#;
+    assert_eq!(login("application/json; charset=utf-8", good).await, 200);
+    assert_eq!(login("application/x-www-form-urlencoded", good).await, 500);
+    assert_eq!(login("application/json", "{").await, 500);
+    assert_eq!(login("application/json", r#"{"clientId": 1, "clientSecret": "s"}"#).await, 422);
+    let client = Client::login(&server, "all").await;
+    for (path, status) in [
+        ("?workspaceSlug=web", 400),
+        ("?environment=dev", 400),
+        ("/A?workspaceSlug=web", 400),
+        ("?workspaceSlug=web&environment=dev&metadataFilter=key%3Dteam", 422),
+        ("/A?workspaceSlug=web&environment=dev&version=x", 422),
+        ("/A?workspaceSlug=web&environment=dev&type=other", 422),
+    ] {
+        assert_eq!(client.refused(path).await.0, status, "{path}");
+    }
 }
 
 #[tokio::test]
@@ -133,13 +261,50 @@ async fn what_is_missing_is_said() {
     assert!(missing("?workspaceSlug=none&environment=dev".into()).await.starts_with("\"Project with slug 'none'"));
     let recursive = "?workspaceSlug=web&environment=none&recursive=true";
     assert!(missing(recursive.into()).await.starts_with("\"Environment with slug 'none'"));
-    for empty in ["?workspaceSlug=web&environment=none", "?workspaceSlug=web&environment=dev&secretPath=/none"] {
-        assert_eq!(client.get(empty).await, (200, json!({"secrets": [], "imports": []})), "{empty}");
-    }
+    let no_folder = missing(format!("?{DEV}&secretPath=/none/&recursive=true")).await;
+    assert!(no_folder.starts_with("\"Folder with path '/none' in environment 'dev' was not found. "), "{no_folder}");
+    assert!(missing("?workspaceSlug=web&environment=none".into()).await.starts_with("\"Folder with path '/' in"));
     let (status, error, _) = client.refused(&format!("?{DEV}&recursive=yes")).await;
     assert_eq!((status, error.as_str()), (422, "ValidationFailure"));
     assert_eq!(client.refused(&format!("?{DEV}&secretpath=/")).await.0, 422);
     assert_eq!(client.refused("/A/B").await.1, "Not Found");
+}
+
+#[tokio::test]
+async fn older_servers_keep_quiet_about_what_is_missing() {
+    let contents = Contents {
+        identities: vec![Identity::universal("all", "s", "web")],
+        projects: vec![Project::new("web", &["dev"])],
+        ..Contents::default()
+    };
+    let settings = Settings { absence: Absence::Empty, ..Settings::default() };
+    let server = InfisicalServer::start_with(Listen::default(), settings, contents).expect("a free port");
+    let client = Client::login(&server, "all").await;
+    for empty in ["?workspaceSlug=web&environment=none", "?workspaceSlug=web&environment=dev&secretPath=/none"] {
+        assert_eq!(client.get(empty).await, (200, json!({"secrets": [], "imports": []})), "{empty}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_holds_can_be_revoked_once() {
+    let server = server();
+    let client = Client::login(&server, "all").await;
+    let other = Client::login(&server, "all").await;
+    let revoke = async |token: &str| {
+        let (status, answer) = post(server.url(), "/api/v1/auth/token/revoke", json!({"accessToken": token})).await;
+        (status, answer["error"].as_str().unwrap_or_default().to_owned())
+    };
+    assert_eq!(revoke("nonsense").await, (403, "TokenError".into()));
+    assert_eq!(revoke(&client.token).await, (200, String::new()));
+    assert_eq!(revoke(&client.token).await, (401, "UnauthorizedError".into()));
+    let (status, _, message) = client.refused(&format!("?{DEV}")).await;
+    assert_eq!((status, message.as_str()), (401, "\"No identity access token found\""));
+    assert_eq!(other.get(&format!("?{DEV}")).await.0, 200);
+    server.expire_tokens();
+    assert_eq!(revoke(&other.token).await, (403, "TokenError".into()));
+    let more = json!({"accessToken": "t", "token": "t"});
+    assert_eq!(post(server.url(), "/api/v1/auth/token/revoke", more).await.0, 422);
+    assert_eq!((server.revoked_tokens(), server.counts().of("revoke-token")), (1, 5));
 }
 
 #[tokio::test]

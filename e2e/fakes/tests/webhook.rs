@@ -66,11 +66,14 @@ async fn what_is_not_allowed_is_refused() {
         ("GET", "/v1/secrets/a?version=2", TOKEN, None, 404),
         ("GET", "/v1/secrets/a?property=p", TOKEN, None, 404),
         ("GET", "/v1/secrets/a?other=1", TOKEN, None, 400),
+        ("GET", "/v1/raw/a?version=1", TOKEN, None, 400),
+        ("POST", "/v1/secrets?version=1", TOKEN, Some(json!({"key": "a"})), 400),
         ("GET", "/other", TOKEN, None, 404),
         ("PUT", "/v1/secrets/a", TOKEN, None, 405),
         ("POST", "/v1/secrets", TOKEN, Some(json!({"key": "a", "other": 1})), 422),
     ] {
-        assert_eq!(client.send(method, path, token, body).await.0, status, "{method} {path}");
+        let (answered, refusal) = client.send(method, path, token, body).await;
+        assert_eq!((answered, refusal["error"].is_string()), (status, true), "{method} {path}");
     }
 }
 

@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::sync::OnceCell;
 
 use super::audit::{Mark, entries_since, mark};
-use super::layout::tool;
+use super::layout::{tool, tools};
 use super::ports::free_port;
 use super::process::Process;
 use super::run_dir::RunDir;
@@ -192,8 +192,12 @@ struct AuditedRequest {
 
 /// Audit devices can be declared in the configuration only.
 fn config(dir: &RunDir) -> String {
-    let path = dir.file("audit.log");
-    format!("audit \"file\" \"calls\" {{\n  options {{\n    file_path = \"{}\"\n  }}\n}}\n", path.display())
+    let (log, plugins) = (dir.file("audit.log"), tools());
+    format!(
+        "plugin_directory = \"{}\"\naudit \"file\" \"calls\" {{\n  options {{\n    file_path = \"{}\"\n  }}\n}}\n",
+        plugins.display(),
+        log.display()
+    )
 }
 
 fn client(ca_pem: Option<&str>) -> Result<reqwest::Client> {

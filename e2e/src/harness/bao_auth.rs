@@ -1,10 +1,14 @@
 //! Policies and ways to log in to OpenBao.
 
+use std::fs;
+
 use anyhow::{Context, Result};
+use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::{Value, json};
 
 use super::bao::Bao;
 use super::control_plane::ControlPlane;
+use super::layout::tool;
 use super::manifests::apply_yaml;
 
 /// Who may let the API server review a token. One per control plane, used by every mount.
@@ -20,6 +24,9 @@ roleRef: { apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: 'system
 subjects: [{ kind: ServiceAccount, name: bao-token-reviewer, namespace: default }]
 ";
 
+/// The plugin that has those auth methods of Vault's that OpenBao comes without.
+const PLUGIN: &str = "vault-auth-methods";
+
 impl Bao {
     /// Writes a policy; for example `path "secret/data/*" { capabilities = ["read"] }`.
     pub async fn policy(&self, name: &str, rules: &str) -> Result<()> {
@@ -27,7 +34,19 @@ impl Bao {
         Ok(())
     }
 
-    /// Makes an auth mount of a kind such as `approle`, `userpass`, `kubernetes` or `jwt`.
+    /// Lets an auth method be enabled that Vault has and OpenBao comes without: `aws`, `gcp` or `ldap`. It runs with these
+    /// variables, for example `NAME=value`.
+    pub async fn plug_in(&self, method: &str, variables: &[&str]) -> Result<()> {
+        let program = fs::read(tool(PLUGIN)?).context("failed to read the plugin")?;
+        let sum =
+            digest(&SHA256, &program).as_ref().iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
+        let plugin = json!({ "command": PLUGIN, "args": [method], "env": variables, "sha256": sum });
+        self.write(&format!("sys/plugins/catalog/auth/{method}"), &plugin).await?;
+        Ok(())
+    }
+
+    /// Makes an auth mount of a kind such as `approle`, `userpass`, `kubernetes` or `jwt`; `aws`, `gcp` and `ldap` must
+    /// have been plugged in.
     pub async fn enable_auth(&self, path: &str, kind: &str) -> Result<()> {
         self.write(&format!("sys/auth/{path}"), &json!({ "type": kind })).await?;
         Ok(())

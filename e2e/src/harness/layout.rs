@@ -11,12 +11,17 @@ pub fn repository() -> PathBuf {
     crate_dir.parent().unwrap_or(crate_dir).to_path_buf()
 }
 
-/// A program that a script put into `.cache/bin/`: `etcd`, `kube-apiserver`, `kube-controller-manager`, `kubectl`, `bao`
-/// or `moto_server`.
+/// Where scripts put the programs that tests start.
+pub(super) fn tools() -> PathBuf {
+    repository().join(".cache/bin")
+}
+
+/// A program among those that `make tools` installs: `etcd`, `kube-apiserver`, `kube-controller-manager`, `kubectl`,
+/// `bao`, `moto_server` or `vault-auth-methods`.
 pub fn tool(name: &str) -> Result<PathBuf> {
-    let path = repository().join(".cache/bin").join(name);
+    let path = tools().join(name);
     let script = match name {
-        "bao" | "moto_server" => "e2e/backends/install.sh".to_owned(),
+        "bao" | "moto_server" | "vault-auth-methods" => "e2e/backends/install.sh".to_owned(),
         "kubectl" => "e2e/cluster/build.sh kubectl".to_owned(),
         _ => "e2e/cluster/build.sh".to_owned(),
     };

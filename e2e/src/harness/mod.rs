@@ -1,8 +1,9 @@
-//! Real surroundings for the operator: a control plane, OpenBao and the operator's own process.
+//! Real surroundings for the operator: a control plane, OpenBao, moto and the operator's own process.
 //!
 //! ```text
 //! ControlPlane ── etcd, kube-apiserver, kube-controller-manager     one per test binary: ControlPlane::shared()
 //! Bao          ── OpenBao in memory                                 one per test binary: Bao::shared()
+//! Moto         ── AWS in memory
 //! Namespace    ── where one test lives: apply, wait, look
 //! Operator     ── `keyferry run` as a process, watched from outside
 //! Relay        ── stands between the two and fails on demand
@@ -22,6 +23,7 @@ mod kubeconfig;
 mod layout;
 mod manifests;
 mod metrics;
+mod moto;
 mod namespace;
 mod operator;
 mod pki;
@@ -39,6 +41,7 @@ pub use control_plane::ControlPlane;
 pub use layout::{built_binary, repository, tool};
 pub use manifests::{apply_yaml, install_crds, install_rbac, resource_of};
 pub use metrics::Metrics;
+pub use moto::{AWS_ACCOUNT, AwsKeys, Moto};
 pub use namespace::{Namespace, condition};
 pub use operator::{Operator, OperatorSpec};
 pub use ports::free_port;

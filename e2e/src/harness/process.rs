@@ -24,7 +24,7 @@ use super::layout;
 /// How many lines of a log are shown when something fails.
 const TAIL_LINES: usize = 200;
 
-/// Every server speaks to 127.0.0.1 only; a proxy of the machine must not come between.
+/// Every server speaks to 127.0.0.1 only; a proxy of the machine must not come between, only one that a test wants.
 const PROXY_VARIABLES: [&str; 6] = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"];
 
 /// A running program whose output goes to a file. Dropping it kills it.
@@ -53,7 +53,6 @@ impl Process {
             .args(["leash", "--parent", &std::process::id().to_string(), "--"])
             .arg(program)
             .args(arguments)
-            .envs(environment)
             .stdin(Stdio::null())
             .stdout(duplicate(&output)?)
             .stderr(output)
@@ -62,6 +61,7 @@ impl Process {
         for variable in PROXY_VARIABLES {
             command.env_remove(variable);
         }
+        command.envs(environment);
         let child = spawn(command).with_context(|| format!("failed to start {}", program.display()))?;
         Ok(Self { name, child, log })
     }

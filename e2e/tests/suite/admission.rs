@@ -101,6 +101,12 @@ async fn stores() -> Result<()> {
         provider.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
         store(json!({ "aws": provider }))
     };
+    let azure = |more: Value| {
+        let mut provider = json!({ "vaultUrl": "https://my-vault.vault.azure.net" });
+        provider.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        store(json!({ "azurekv": provider }))
+    };
+    let cloud = |endpoint: &str| json!({ "activeDirectoryEndpoint": endpoint });
     let key = json!({ "name": "secret", "key": "key" });
     let no_host = json!({ "akeylessGWApiURL": "not a url", "authSecretRef": { "accessID": key, "accessType": key } });
     let path = "/spec/provider/vault";
@@ -134,6 +140,19 @@ async fn stores() -> Result<()> {
             aws(json!({ "secretsManager": { "recoveryWindowInDays": 7, "forceDeleteWithoutRecovery": true } })),
             &["aws.secretsManager", "forceDeleteWithoutRecovery"],
         ),
+        (store(json!({ "azurekv": {} })), &["azurekv.vaultUrl", "Required"]),
+        (azure(json!({ "authType": "Password" })), &["azurekv.authType", "Password", "ServicePrincipal"]),
+        (azure(json!({ "environmentType": "MoonCloud" })), &["azurekv.environmentType", "MoonCloud", "PublicCloud"]),
+        (
+            azure(json!({ "environmentType": "AzureStackCloud" })),
+            &["azurekv", "AzureStackCloud", "add customCloudConfig"],
+        ),
+        (azure(json!({ "customCloudConfig": cloud("https://login") })), &["azurekv", "set useAzureSDK to true"]),
+        (
+            azure(json!({ "useAzureSDK": true, "customCloudConfig": cloud("") })),
+            &["azurekv.customCloudConfig.activeDirectoryEndpoint"],
+        ),
+        (azure(json!({ "useAzureSDK": true, "customCloudConfig": {} })), &["activeDirectoryEndpoint", "Required"]),
         (store(json!({ "fake": { "data": [{ "key": "", "value": "x" }] } })), &["fake.data[0].key"]),
         (
             store(

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use keyferry_e2e::harness::{ControlPlane, Operator, wait};
-use keyferry_fakes::akeyless::{Access, AkeylessGateway, Contents, Item, Method, Settings, TokenReview};
+use keyferry_fakes::akeyless::{Access, AkeylessGateway, Contents, Item, Method, Settings};
 use keyferry_fakes::faults::{EVERY_OPERATION, Fault};
 use keyferry_fakes::server::Listen;
+use keyferry_fakes::token_review::{Review, TokenReview};
 use serde_json::{Value, json};
 
 use crate::support::{Manifest, Tenant, credential, external_secret, never_failed, secret_store};
@@ -81,7 +82,7 @@ async fn a_service_account_logs_in() -> Result<()> {
         audiences: Vec::new(),
     };
     let subjects = vec![format!("system:serviceaccount:{}:reader", tenant.name())];
-    let method = Method::K8s { config_name: "cluster".to_owned(), review: Some(review), subjects };
+    let method = Method::K8s { config_name: "cluster".to_owned(), review: Review::Server(review), subjects };
     gateway.grant(Access::new("p-k8s", method));
     let auth = |account: &str| {
         json!({ "kubernetesAuth": {

@@ -161,3 +161,79 @@ async fn a_namespace_of_the_server_is_entered() -> Result<()> {
     }
     Ok(())
 }
+
+/// An engine of version 1 says of the paths of version 2 that nothing is there.
+#[tokio::test]
+async fn the_wrong_version_of_an_engine_deletes_nothing() -> Result<()> {
+    let (tenant, bao) = (Tenant::create("mistaken").await?, Bao::shared().await?);
+    let mount = format!("{}-v1", tenant.name());
+    bao.mount_kv(&mount, KvVersion::V1).await?.put("db", &json!({ "password": "kept" })).await?;
+    let store = || secret_store("v1", vault(bao.url(), &mount));
+    let version = "/spec/provider/vault/version";
+    tenant.apply(&store().with(version, "v1")).await?;
+    let _operator = tenant.operator().start().await?;
+    let db = external_secret("db").store("v1").every("1s").with("/spec/target/deletionPolicy", "Delete");
+    tenant.apply(&db.property("password", "db", "password")).await?;
+    tenant.holds("db", &[("password", "kept")]).await?;
+
+    tenant.apply(&store().with(version, "v2")).await?;
+
+    let told = format!("the engine at {mount} is not KV version 2; set `version: v1` in the store");
+    tenant.fails("db", &["InvalidConfiguration", "spec.data[0]", &told]).await?;
+    tenant.fence("fence", "vault").await?;
+    tenant.holds("db", &[("password", "kept")]).await?;
+    Ok(())
+}
+
+/// Names lead back to their secrets however the path is written, and are in the target as they are written.
+#[tokio::test]
+async fn a_search_begins_at_a_path_and_skips_what_was_deleted() -> Result<()> {
+    let (tenant, bao) = (Tenant::create("search").await?, Bao::shared().await?);
+    let mount = tenant.name();
+    for name in ["team/db", "team/deep/a b", "team/gone", "other/db"] {
+        tenant.kv.put(name, &json!({ "of": name })).await?;
+    }
+    tenant.kv.delete("team/gone").await?;
+    let rules = format!("path \"{mount}/metadata/*\" {{ capabilities = [\"list\"] }}");
+    bao.policy(&format!("{mount}-list"), &rules).await?;
+    let token = bao.token(&[mount, &format!("{mount}-list")], "1h").await?;
+    tenant.apply(&credential("vault-token", &[("token", &token)])).await?;
+    let mut without_path = vault(bao.url(), "");
+    without_path["vault"].as_object_mut().expect("a provider is an object").remove("path");
+    tenant.apply(&secret_store("without-path", without_path)).await?;
+    let _operator = tenant.operator().start().await?;
+
+    for (index, (store, path)) in [
+        ("vault", "team".to_owned()),
+        ("vault", "/team/".to_owned()),
+        ("without-path", format!("{mount}/data/team")),
+        ("without-path", format!("{mount}/team")),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let name = format!("found-{index}");
+        let find = json!({ "find": { "path": path, "name": { "regexp": "^[^o]" } } });
+        tenant.apply(&external_secret(&name).store(store).add("dataFrom", find)).await?;
+        let key = |below: &str| format!("{}_{below}", path.replace('/', "_"));
+        let (db, deep) = (key("db"), key("deep_a_b"));
+        let expected = [(db.as_str(), r#"{"of":"team/db"}"#), (deep.as_str(), r#"{"of":"team/deep/a b"}"#)];
+        tenant.holds(&name, &expected).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn no_key_leads_out_of_the_mount() -> Result<()> {
+    let tenant = Tenant::create("outside").await?;
+    let root = Bao::shared().await?.root_token();
+    tenant.apply(&credential("vault-token", &[("token", root)])).await?;
+    let _operator = tenant.operator().start().await?;
+    for (index, key) in ["../../sys/mounts", "x/../../../sys/mounts", ".\t./.\t./sys/mounts"].into_iter().enumerate() {
+        let name = format!("outside-{index}");
+        tenant.apply(&external_secret(&name).key("value", key)).await?;
+        tenant.fails(&name, &["InvalidConfiguration", "spec.data[0]", "must not have a"]).await?;
+        assert!(tenant.namespace.secrets().get_opt(&name).await?.is_none());
+    }
+    Ok(())
+}

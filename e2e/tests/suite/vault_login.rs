@@ -1,5 +1,8 @@
 //! Ways to log in to Vault, and how seldom that happens.
 
+mod aws;
+mod ldap;
+
 use anyhow::{Context, Result};
 use keyferry_e2e::harness::{Bao, ControlPlane, Mark};
 use serde_json::{Value, json};
@@ -90,6 +93,19 @@ async fn a_jwt_may_stand_in_a_secret() -> Result<()> {
     let _operator = tenant.operator().start().await?;
     let secret = json!({ "name": "jwt", "key": "jwt" });
     reads_with(&tenant, json!({ "jwt": { "path": mount, "role": "reader", "secretRef": secret } })).await
+}
+
+/// What its policies do not allow is no sign that a token has ended.
+#[tokio::test]
+async fn a_token_may_be_forbidden_to_look_itself_up() -> Result<()> {
+    let (tenant, bao) = (Tenant::create("narrow").await?, Bao::shared().await?);
+    let body = json!({ "policies": [tenant.name()], "no_default_policy": true, "no_parent": true });
+    let token = bao.write("auth/token/create", &body).await?;
+    let token = token["auth"]["client_token"].as_str().context("there is no token")?;
+    tenant.apply(&credential("narrow", &[("token", token)])).await?;
+    let _operator = tenant.operator().start().await?;
+
+    reads_with(&tenant, json!({ "tokenSecretRef": { "name": "narrow", "key": "token" } })).await
 }
 
 #[tokio::test]

@@ -16,11 +16,13 @@ impl fmt::Display for Unexpected {
     }
 }
 
+/// An answer without content must not take the place of one that had some.
+const EMPTY: Unexpected = Unexpected("is empty; give the item one");
+
 /// A static secret: its text, or the canonical JSON of one that is kept as fields.
 pub(crate) fn static_value(value: &RawValue) -> Result<SecretBytes, Unexpected> {
     match value.get().as_bytes().first() {
-        Some(b'"') => string(value),
-        Some(b'{' | b'[') => canonical(value),
+        Some(b'"' | b'{' | b'[') => content(value),
         _ => Err(Unexpected("is neither a text nor an object")),
     }
 }
@@ -29,32 +31,35 @@ pub(crate) fn static_value(value: &RawValue) -> Result<SecretBytes, Unexpected> 
 pub(crate) fn rotated_value(answer: &RawValue) -> Result<SecretBytes, Unexpected> {
     let Some(value) = members(answer)?.remove("value") else { return object(answer) };
     let mut parts = members(value)?;
-    match (parts.remove("payload"), parts.remove("target_value")) {
-        (Some(payload), _) if payload.get().starts_with('"') => string(payload),
-        (Some(part), _) | (None, Some(part)) => canonical(part),
-        (None, None) => object(value),
-    }
+    // A part that is there and empty is not passed over: what stands in for it would take the place of its content.
+    parts.remove("payload").or_else(|| parts.remove("target_value")).map_or_else(|| object(value), content)
 }
 
 /// A dynamic secret or a certificate: all that the gateway says of it.
 pub(crate) fn object(answer: &RawValue) -> Result<SecretBytes, Unexpected> {
-    let value = canonical_object(answer.get().as_bytes()).map_err(|_| Unexpected("is not an object"))?;
-    // An answer without content must not take the place of one that had some.
-    if value.expose() == b"{}" { Err(Unexpected("is an empty object")) } else { Ok(value) }
+    filled(canonical_object(answer.get().as_bytes()).map_err(|_| Unexpected("is not an object"))?)
 }
 
 fn members(value: &RawValue) -> Result<BTreeMap<String, &RawValue>, Unexpected> {
     serde_json::from_str(value.get()).map_err(|_| Unexpected("is not an object"))
 }
 
-fn canonical(value: &RawValue) -> Result<SecretBytes, Unexpected> {
-    canonical_json(value.get().as_bytes()).map_err(|_| Unexpected("is not sane JSON"))
+/// A text as it is, anything else as canonical JSON.
+fn content(value: &RawValue) -> Result<SecretBytes, Unexpected> {
+    if value.get().starts_with('"') {
+        let text = serde_json::from_str(value.get()).map_err(|_| Unexpected("is not well-formed text"))?;
+        let text = SecretBytes::from(Zeroizing::<String>::new(text).as_str());
+        return if text.is_empty() { Err(EMPTY) } else { Ok(text) };
+    }
+    filled(canonical_json(value.get().as_bytes()).map_err(|_| Unexpected("is not sane JSON"))?)
 }
 
-fn string(value: &RawValue) -> Result<SecretBytes, Unexpected> {
-    let text: Zeroizing<String> =
-        Zeroizing::new(serde_json::from_str(value.get()).map_err(|_| Unexpected("is not well-formed text"))?);
-    Ok(SecretBytes::from(text.as_str()))
+/// `json`, unless there is nothing in it.
+fn filled(json: SecretBytes) -> Result<SecretBytes, Unexpected> {
+    match json.expose() {
+        b"{}" | b"[]" | b"null" => Err(EMPTY),
+        _ => Ok(json),
+    }
 }
 
 #[cfg(test)]
@@ -62,7 +67,7 @@ mod tests {
     use keyferry_core::SecretBytes;
     use serde_json::value::RawValue;
 
-    use super::{Unexpected, object, rotated_value, static_value};
+    use super::{EMPTY, Unexpected, object, rotated_value, static_value};
 
     type Reading = fn(&RawValue) -> Result<SecretBytes, Unexpected>;
 
@@ -74,8 +79,12 @@ mod tests {
     #[test]
     fn a_static_secret_is_its_text() {
         assert_eq!(read(static_value, r#""p\u00e4ss\n""#), Ok("päss\n".into()));
-        assert_eq!(read(static_value, r#""""#), Ok(String::new()));
-        assert_eq!(read(static_value, r#"{"b": 1, "a": "<"}"#), Ok(r#"{"a":"\u003c","b":1}"#.into()));
+        assert_eq!(read(static_value, r#""{}""#), Ok("{}".into()));
+        assert_eq!(read(static_value, r#"["b", "a"]"#), Ok(r#"["b","a"]"#.into()));
+        assert_eq!(
+            read(static_value, r#"{"b": 12345678901234567890.10, "a": "<"}"#),
+            Ok(r#"{"a":"\u003c","b":12345678901234567890.10}"#.into())
+        );
         for wrong in ["null", "true", "7"] {
             assert_eq!(read(static_value, wrong), Err(Unexpected("is neither a text nor an object")));
         }
@@ -100,9 +109,18 @@ mod tests {
     #[test]
     fn answers_without_content_are_no_values() {
         assert_eq!(read(rotated_value, r#"{"value": "x"}"#), Err(Unexpected("is not an object")));
-        assert_eq!(read(rotated_value, r#"{"value": {}}"#), Err(Unexpected("is an empty object")));
-        assert_eq!(read(rotated_value, "{}"), Err(Unexpected("is an empty object")));
-        assert_eq!(read(object, "{}"), Err(Unexpected("is an empty object")));
+        for empty in [r#""""#, "null", "{}", "[]"] {
+            for part in ["payload", "target_value"] {
+                let answer = format!(r#"{{"value": {{"username": "u", "{part}": {empty}}}}}"#);
+                assert_eq!(read(rotated_value, &answer), Err(EMPTY), "{answer}");
+            }
+        }
+        for empty in [r#""""#, "{}", "[]"] {
+            assert_eq!(read(static_value, empty), Err(EMPTY), "{empty}");
+        }
+        assert_eq!(read(rotated_value, r#"{"value": {}}"#), Err(EMPTY));
+        assert_eq!(read(rotated_value, "{}"), Err(EMPTY));
+        assert_eq!(read(object, "{}"), Err(EMPTY));
         assert_eq!(read(object, "[1]"), Err(Unexpected("is not an object")));
     }
 }

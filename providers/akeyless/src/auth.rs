@@ -15,11 +15,11 @@ use base64::{
 use jiff::Timestamp;
 use keyferry_core::{ErrorKind, Result, SecretBytes};
 use keyferry_rest::{Answer, Lease, Login};
-use serde::{Deserialize, Serialize, Serializer, de::IgnoredAny};
+use serde::{Deserialize, Serialize, Serializer};
 use zeroize::Zeroizing;
 
 pub(crate) use self::method::Method;
-use crate::{config::credential, gateway::Gateway};
+use crate::{config::credential, gateway::Gateway, refusal::is_refusal, token::Token};
 
 /// The logins of one store.
 #[derive(Debug)]
@@ -38,13 +38,12 @@ impl AkeylessLogin {
 
 #[async_trait]
 impl Login for AkeylessLogin {
-    type Token = SecretBytes;
+    type Token = Token;
 
-    async fn login(&self, _current: Option<&SecretBytes>) -> Result<Lease<SecretBytes>> {
+    async fn login(&self, _current: Option<&Token>) -> Result<Lease<Token>> {
         let body = Body { access_id: text(&self.access_id), proof: self.method.proof().await? };
         let answer = self.gateway.post("Auth", "auth", "the login", &body).await?;
-        let refused = matches!(answer.status(), 400 | 401 | 403 | 404);
-        if refused && answer.hint::<Refused>().is_some() {
+        if matches!(answer.status(), 400 | 401 | 403 | 404) && is_refusal(&answer) {
             let text = format!("the gateway refused the login; {}", self.method.remedy());
             return Err(answer.error(ErrorKind::Unauthenticated, text));
         }
@@ -53,7 +52,7 @@ impl Login for AkeylessLogin {
             return Err(answer.error(ErrorKind::Malformed, "the gateway let the login pass but gave no token"));
         }
         let ttl = granted.ttl(now(&answer));
-        Ok(Lease { token: granted.token, ttl })
+        Ok(Lease { token: Token::new(granted.token), ttl })
     }
 }
 
@@ -117,13 +116,6 @@ impl Serialize for Encoded {
 /// A credential that was found to be text.
 fn text(credential: &SecretBytes) -> &str {
     credential.expose_str().unwrap_or_default()
-}
-
-/// The gateway's own error answer; that of anything in front of it looks different.
-#[derive(Deserialize)]
-struct Refused {
-    #[serde(rename = "error")]
-    _error: IgnoredAny,
 }
 
 #[derive(Deserialize)]

@@ -5,18 +5,21 @@ use std::{
     sync::Arc,
 };
 
-use keyferry_core::{CallObserver, ErrorKind, RemoteName, Result, SecretBytes};
+use keyferry_core::{CallObserver, Error, ErrorKind, RemoteName, Result, SecretBytes};
 use keyferry_rest::{Answer, Session, Tls};
-use serde::{Deserialize, Serialize, de::IgnoredAny};
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use tokio::time::Instant;
 
 use crate::{
     PROVIDER,
     answer::{Unexpected, object, rotated_value, static_value},
     auth::{AkeylessLogin, Method},
     config::AkeylessConfig,
-    gateway::{Gateway, NO_COMMAND},
+    gateway::Gateway,
     items::ItemType,
+    refusal::{is_refusal, knows_no_token, refusal},
+    token::Token,
 };
 
 /// The gateway as this store's access id sees it.
@@ -61,6 +64,11 @@ impl Client {
     /// Logs in, unless a login still holds.
     pub(crate) async fn login(&self) -> Result<()> {
         self.session.grant().await.map(drop)
+    }
+
+    /// Forgets the present login.
+    pub(crate) fn leave(&self) {
+        drop(self.session.leave());
     }
 
     pub(crate) async fn describe(&self, name: &RemoteName) -> Result<ItemType> {
@@ -162,6 +170,8 @@ impl Client {
         }
         #[derive(Deserialize)]
         struct Page {
+            /// `null` where there are none; an answer without it is no listing.
+            #[serde(deserialize_with = "Option::deserialize")]
             items: Option<Vec<Item>>,
             #[serde(default)]
             next_page: Option<String>,
@@ -205,12 +215,57 @@ impl Client {
     ) -> Result<T> {
         self.session
             .with(async |token| {
-                let body = Authorized::new(fields, &token);
+                let asked = Instant::now();
+                let body = Authorized::new(fields, token.text());
                 let answer = self.gateway.post(operation, command, about, &body).await?;
-                refuse(&answer)?;
-                read(&answer)
+                if !answer.is_success() {
+                    return Err(self.meaning(&answer, &token).await);
+                }
+                let value = read(&answer)?;
+                token.was_accepted(asked);
+                Ok(value)
             })
             .await
+    }
+
+    /// What an answer means that is no success. Gateways have more than one way to say that they do not know a token, or
+    /// not any more, and what is no item to a stranger may still be one: that a login holds is made sure of first.
+    async fn meaning(&self, answer: &Answer, token: &Token) -> Error {
+        let error = refusal(answer);
+        if !(is_refusal(answer) && matches!(answer.status(), 400 | 403 | 404 | 500)) {
+            return error;
+        }
+        match self.holds(token).await {
+            Ok(false) => answer.error(ErrorKind::Unauthenticated, format!("the login has ended ({})", answer.about())),
+            Err(unsure) if error.kind == ErrorKind::NotFound => unsure,
+            Ok(true) | Err(_) => error,
+        }
+    }
+
+    async fn holds(&self, token: &Token) -> Result<bool> {
+        const OPERATION: &str = "ValidateToken";
+        #[derive(Deserialize)]
+        struct Validity {
+            is_valid: bool,
+        }
+        let Some(_doubt) = token.doubt().await else { return Ok(true) };
+        let asked = Instant::now();
+        let body = serde_json::json!({"token": token.text()});
+        let answer = self.gateway.post_if_known(OPERATION, "validate-token", "the login", &body).await?;
+        let holds = match answer {
+            // What it says of the login is all that is known of it.
+            None => true,
+            Some(answer) if answer.status() == 401 || knows_no_token(&answer) => false,
+            Some(answer) if (400..=499).contains(&answer.status()) && answer.status() != 429 => {
+                let text = "what answers there cannot tell whether the login holds; check akeylessGWApiURL";
+                return Err(answer.error(ErrorKind::InvalidConfig, text));
+            }
+            Some(answer) => answer.json::<Validity>()?.is_valid,
+        };
+        if holds {
+            token.was_accepted(asked);
+        }
+        Ok(holds)
     }
 
     fn options(&self, version: i32) -> Options {
@@ -248,40 +303,11 @@ struct Authorized<'a, F> {
 }
 
 impl<'a, F> Authorized<'a, F> {
-    fn new(fields: &'a F, token: &'a SecretBytes) -> Self {
-        let token = token.expose_str();
+    fn new(fields: &'a F, token: &'a str) -> Self {
         // Universal identities have a field of their own.
-        let universal = token.is_some_and(|token| token.starts_with("u-"));
-        Self { fields, token: token.filter(|_| !universal), uid_token: token.filter(|_| universal) }
+        let universal = token.starts_with("u-");
+        Self { fields, token: Some(token).filter(|_| !universal), uid_token: Some(token).filter(|_| universal) }
     }
-}
-
-/// Finds out what an answer that is no success means.
-fn refuse(answer: &Answer) -> Result<()> {
-    /// What the gateway itself sends; other servers send other things.
-    #[derive(Deserialize)]
-    struct Refusal {
-        #[serde(rename = "error")]
-        _error: IgnoredAny,
-    }
-    if answer.is_success() {
-        return Ok(());
-    }
-    let about = answer.about();
-    let from_gateway = answer.hint::<Refusal>().is_some();
-    Err(match answer.status() {
-        400..=404 | 500 if from_gateway && answer.says("item does not exist") => {
-            answer.error(ErrorKind::NotFound, format!("there is no {about}"))
-        }
-        404 if !from_gateway || answer.says(NO_COMMAND) => {
-            let text = format!("no Akeyless API there knows {about}; check akeylessGWApiURL");
-            answer.error(ErrorKind::InvalidConfig, text)
-        }
-        403 if from_gateway && answer.says("token") && answer.says("expired") => {
-            answer.error(ErrorKind::Unauthenticated, format!("the login has ended ({about})"))
-        }
-        _ => answer.refusal(),
-    })
 }
 
 /// A value under the name that was asked for, whether or not it is written with the slash at its beginning.
@@ -293,7 +319,7 @@ fn find<'a>(values: &BTreeMap<String, &'a RawValue>, name: &str) -> Option<&'a R
     values.get(name).or_else(other).copied()
 }
 
-fn unexpected(answer: &Answer, name: &RemoteName, wrong: Unexpected) -> keyferry_core::Error {
+fn unexpected(answer: &Answer, name: &RemoteName, wrong: Unexpected) -> Error {
     answer.error(ErrorKind::Malformed, format!("the value of {name} in the answer {wrong}"))
 }
 

@@ -117,16 +117,6 @@ impl FromStr for AccessType {
     }
 }
 
-impl AccessType {
-    /// Whether nobody can log in without an `accessTypeParam`.
-    pub fn needs_param(self) -> bool {
-        match self {
-            Self::AccessKey | Self::Kubernetes => true,
-            Self::AwsIam | Self::AzureAd | Self::Gcp => false,
-        }
-    }
-}
-
 /// A wrong setting that was found before anything was sent.
 pub(crate) fn invalid(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::InvalidConfig, PROVIDER, "Configure", message)
@@ -136,8 +126,8 @@ pub(crate) fn invalid(message: impl Into<String>) -> Error {
 pub(crate) fn credential(field: &str, value: &SecretBytes) -> Result<SecretBytes> {
     let value = value.trimmed();
     match value.expose_str() {
-        None => Err(invalid(format!("{field} is not text"))),
-        Some("") => Err(invalid(format!("{field} is empty"))),
+        None => Err(invalid(format!("{field} is not text; store it as it is"))),
+        Some("") => Err(invalid(format!("{field} is empty; set it"))),
         Some(_) => Ok(value),
     }
 }
@@ -154,16 +144,18 @@ mod tests {
         assert_eq!("access_key".parse(), Ok(AccessType::AccessKey));
         assert_eq!("k8s".parse(), Ok(AccessType::Kubernetes));
         assert_eq!("hunter2".parse::<AccessType>(), Err(UnknownAccessType));
-        assert!(AccessType::AccessKey.needs_param() && !AccessType::AwsIam.needs_param());
         assert!(!UnknownAccessType.to_string().contains("hunter2"));
     }
 
     #[test]
     fn a_credential_is_some_text() {
         assert_eq!(credential("accessID", &" p-1\n".into()), Ok("p-1".into()));
-        for (value, wrong) in [(SecretBytes::from(" \n"), "is empty"), (SecretBytes::new([0xff]), "is not text")] {
+        for (value, wrong) in [
+            (SecretBytes::from(" \n"), "accessID is empty; set it"),
+            (SecretBytes::new([0xff]), "accessID is not text; store it as it is"),
+        ] {
             let error = credential("accessID", &value).expect_err(wrong);
-            assert_eq!((error.kind, error.message), (ErrorKind::InvalidConfig, format!("accessID {wrong}")));
+            assert_eq!((error.kind, error.message.as_str()), (ErrorKind::InvalidConfig, wrong));
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use keyferry_clouds::aws::AwsKeys;
+use keyferry_clouds::{Variables, aws::AwsKeys, google};
 use keyferry_core::SecretBytes;
 use keyferry_rest::BaseUrl;
 
@@ -14,7 +14,8 @@ pub struct Environment {
     pub aws: Option<AwsKeys>,
     /// Azure.
     pub azure: Azure,
-    /// Google's metadata server, where it is not at Google's own address (`GCE_METADATA_HOST`).
+    /// Google's metadata server, where it is not at Google's own address (`KEYFERRY_GCP_METADATA_ENDPOINT` or
+    /// `GCE_METADATA_HOST`).
     pub gcp_metadata: Option<BaseUrl>,
 }
 
@@ -82,27 +83,21 @@ impl Environment {
     /// Reads the environment variables that `variable` looks up; an empty one counts as absent, and so does a cloud
     /// that nobody knows. The text of an error names the variable that is wrong.
     pub fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
-        let value = |name: &str| variable(name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
-        let url = |name: &str, text: Option<String>| match text.map(|text| BaseUrl::parse(&text)) {
-            Some(Err(wrong)) => Err(format!("the environment variable {name} {wrong}")),
-            Some(Ok(url)) => Ok(Some(url)),
-            None => Ok(None),
-        };
-        let named = |name: &str| url(name, value(name));
-        let cloud = ["AZURE_ENVIRONMENT", "AZURE_CLOUD"].into_iter().find_map(|name| AzureCloud::of(&value(name)?));
-        let gcp_metadata = value("GCE_METADATA_HOST").map(|host| format!("http://{host}"));
+        let variables = Variables::new(&variable);
+        let cloud = ["AZURE_ENVIRONMENT", "AZURE_CLOUD"].into_iter();
+        let cloud = cloud.filter_map(|name| variables.text(name)).find_map(|name| AzureCloud::of(&name));
         Ok(Self {
             aws: None,
             azure: Azure {
-                authority: named("AZURE_AUTHORITY_HOST")?,
-                client_id: value("AZURE_CLIENT_ID"),
-                client_secret: value("AZURE_CLIENT_SECRET").map(SecretBytes::from),
+                authority: variables.address("AZURE_AUTHORITY_HOST")?,
+                client_id: variables.text("AZURE_CLIENT_ID"),
+                client_secret: variables.text("AZURE_CLIENT_SECRET").map(SecretBytes::from),
                 cloud: cloud.unwrap_or_default(),
-                federated_token_file: value("AZURE_FEDERATED_TOKEN_FILE").map(PathBuf::from),
-                metadata: named("AZURE_POD_IDENTITY_AUTHORITY_HOST")?,
-                tenant_id: value("AZURE_TENANT_ID"),
+                federated_token_file: variables.text("AZURE_FEDERATED_TOKEN_FILE").map(PathBuf::from),
+                metadata: variables.address("AZURE_POD_IDENTITY_AUTHORITY_HOST")?,
+                tenant_id: variables.text("AZURE_TENANT_ID"),
             },
-            gcp_metadata: url("GCE_METADATA_HOST", gcp_metadata)?,
+            gcp_metadata: google::Endpoints::from_variables(&variable)?.metadata,
         })
     }
 }
@@ -143,10 +138,22 @@ mod tests {
     }
 
     #[test]
+    fn googles_metadata_server_may_be_elsewhere() {
+        let elsewhere = |name, value| of(&[(name, value)]).expect("valid").gcp_metadata.expect("set").to_string();
+        assert_eq!(elsewhere("GCE_METADATA_HOST", "127.0.0.1:8080"), "http://127.0.0.1:8080");
+        assert_eq!(elsewhere("KEYFERRY_GCP_METADATA_ENDPOINT", "http://127.0.0.1:1"), "http://127.0.0.1:1");
+    }
+
+    #[test]
     fn a_wrong_address_is_refused_by_name() {
-        let error = of(&[("GCE_METADATA_HOST", "me:hunter2@host")]).expect_err("wrong");
-        assert_eq!(error, "the environment variable GCE_METADATA_HOST must not hold a user name or password");
-        let host = of(&[("GCE_METADATA_HOST", "127.0.0.1:80")]).expect("valid").gcp_metadata;
-        assert_eq!(host.expect("set").to_string(), "http://127.0.0.1");
+        for (name, wrong) in [
+            ("AZURE_AUTHORITY_HOST", "https://me:hunter2@host"),
+            ("AZURE_POD_IDENTITY_AUTHORITY_HOST", "hunter2"),
+            ("GCE_METADATA_HOST", "me:hunter2@host"),
+        ] {
+            let error = of(&[(name, wrong)]).expect_err("wrong");
+            assert!(error.starts_with(&format!("the variable {name} of the operator's environment ")), "{error}");
+            assert!(!error.contains("hunter2"), "{error}");
+        }
     }
 }

@@ -24,7 +24,7 @@ pub(crate) async fn list(client: &Client, query: &Query) -> Result<Page> {
         None => return Err(wrong_place()),
     };
     let listing = Listing { filter: folder.as_deref(), tag, after: at.page, with_tags: !tags.is_empty() };
-    let listed = client.list(&listing).await?;
+    let listed = client.list(&listing).await.map_err(never_not_found)?;
     let more_tags = at.tag + 1 < tags.len();
     let next = match listed.next {
         Some(page) => Some(format!("{}:{page}", at.tag)),
@@ -36,9 +36,18 @@ pub(crate) async fn list(client: &Client, query: &Query) -> Result<Page> {
         // The API looks for the path anywhere in the name.
         .filter(|(name, _)| folder.as_deref().is_none_or(|folder| name.as_str().starts_with(folder)))
         .filter(|(_, tags)| !earlier.iter().any(|tag| tags.contains(*tag)))
-        .map(|(name, tags)| Listed { name, tags: tags.into_iter().map(|tag| (tag, String::new())).collect() })
+        .map(|(name, tags)| (name, tags.into_iter().map(|tag| (tag, String::new())).collect()))
+        .map(|(name, tags)| Listed { name, alias: None, tags })
         .collect();
     Ok(Page { items, next })
+}
+
+/// Whatever it is that a listing does not find: it says nothing of the items that were found before.
+fn never_not_found(error: Error) -> Error {
+    match error.kind {
+        ErrorKind::NotFound => Error { kind: ErrorKind::InvalidConfig, ..error },
+        _ => error,
+    }
 }
 
 /// `path` with a slash at both ends, as items below it begin.

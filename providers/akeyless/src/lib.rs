@@ -3,8 +3,8 @@
 //! ```text
 //! Akeyless (provider.rs)      listing (find.rs)
 //!   └ Reader (read.rs)        which item by which command, static ones together; what is known of items (items.rs)
-//!       └ Client (client.rs)  commands and answers
-//!           ├ Session         one login for all callers (auth.rs)
+//!       └ Client (client.rs)  commands and answers; what refusals mean (refusal.rs)
+//!           ├ Session         one login for all callers (auth.rs), and whether it holds (token.rs)
 //!           └ Gateway         where the API is (gateway.rs)
 //! ```
 //!
@@ -21,6 +21,8 @@ mod gateway;
 mod items;
 mod provider;
 mod read;
+mod refusal;
+mod token;
 
 pub use config::{AccessType, AkeylessConfig, Auth, KubernetesToken, ServiceAccount, UnknownAccessType};
 pub use environment::{Azure, AzureCloud, Environment};

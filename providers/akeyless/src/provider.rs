@@ -61,5 +61,9 @@ impl Provider for Akeyless {
         find::list(self.reader.client(), query).await.map(Arc::new)
     }
 
-    async fn close(&self) {}
+    /// The token is only forgotten, and ends by itself: `revoke-creds` would end the credentials that it was given out
+    /// for, which others use as well.
+    async fn close(&self) {
+        self.reader.client().leave();
+    }
 }

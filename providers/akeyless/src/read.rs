@@ -113,15 +113,17 @@ impl Reader {
             Err(error) if may_be_about_items(&error) => vec![Err(error); items.len()],
             Err(error) => return items.iter().map(|item| (item.index, Err(error.clone()))).collect(),
         };
-        let mut works = true;
+        let mut failed = None;
         let mut done = Values::with_capacity(items.len());
         for (item, value) in items.into_iter().zip(values) {
-            let value = match value {
-                Err(_) if works => self.read_alone(&item).await,
-                value => value,
+            let value = match (value, &failed) {
+                (Ok(value), _) => Ok(value),
+                (Err(_), None) => self.read_alone(&item).await,
+                // A gateway that has failed is not asked for each of the others as well. What it has said of all of them
+                // together may be true of a single one.
+                (Err(_), Some(failure)) => Err(Error::clone(failure)),
             };
-            // A gateway that has failed is not asked for each of the others as well.
-            works &= value.as_ref().err().is_none_or(is_about_items);
+            failed = failed.or_else(|| value.as_ref().err().filter(|error| is_outage(error)).cloned());
             done.push((item.index, value));
         }
         done
@@ -129,7 +131,10 @@ impl Reader {
 
     async fn read_alone(&self, item: &Item) -> Result<SecretBytes> {
         let value = match self.read_as(item, item.known.kind).await {
-            Err(error) if item.remembered && may_have_changed(&error) => self.read_again(item, error).await,
+            // That an item has no value does not mean that there is no such item.
+            Err(error) if error.kind == ErrorKind::NotFound || item.remembered && may_have_changed(&error) => {
+                self.read_again(item, error).await
+            }
             value => value,
         };
         match &value {
@@ -140,13 +145,12 @@ impl Reader {
         value
     }
 
-    /// Looks again of which type an item is, and reads it as that if it has changed.
+    /// Looks again whether there is such an item and of which type it is, and reads it as that if it has changed.
     async fn read_again(&self, item: &Item, error: Error) -> Result<SecretBytes> {
         self.memory.forget(&item.name);
-        match self.describe(&item.name).await?.kind {
-            kind if kind == item.known.kind => Err(error),
-            kind => self.read_as(item, kind).await,
-        }
+        let kind = self.describe(&item.name).await?.kind;
+        let value = if kind == item.known.kind { Err(error) } else { self.read_as(item, kind).await };
+        value.map_err(|error| without_value(item, kind, error))
     }
 
     async fn read_as(&self, item: &Item, kind: ItemType) -> Result<SecretBytes> {
@@ -166,12 +170,15 @@ fn is_about_items(error: &Error) -> bool {
         ErrorKind::AccessDenied | ErrorKind::NotFound | ErrorKind::Unsupported => true,
         // Other statuses of this kind are the answers of servers that are no gateway.
         ErrorKind::InvalidConfig => error.status == Some(400),
-        ErrorKind::Malformed
-        | ErrorKind::Throttled
-        | ErrorKind::TimedOut
-        | ErrorKind::Unauthenticated
-        | ErrorKind::Unavailable => false,
+        // An item without value, which is refused like one that is missing.
+        ErrorKind::Unavailable => error.status.is_some_and(|status| status < 500),
+        ErrorKind::Malformed | ErrorKind::Throttled | ErrorKind::TimedOut | ErrorKind::Unauthenticated => false,
     }
+}
+
+/// Whether the next item will probably fail as well.
+fn is_outage(error: &Error) -> bool {
+    !is_about_items(error) && error.kind != ErrorKind::Malformed
 }
 
 /// As [`is_about_items`], also for a failure of the gateway that may be one on this item only.
@@ -184,14 +191,30 @@ fn may_have_changed(error: &Error) -> bool {
     may_be_about_items(error) && error.kind != ErrorKind::AccessDenied
 }
 
-/// Versions are numbers; anything else means the newest, as other operators have it.
+/// Versions are numbers from 1; anything else means the newest, as other operators have it. Of negative ones the API
+/// makes a number of versions.
 fn number(version: Option<&Version>) -> i32 {
-    version.and_then(|version| version.as_str().parse().ok()).unwrap_or_default()
+    version.and_then(|version| version.as_str().parse().ok()).map_or(0, |version: i32| version.max(0))
 }
 
 fn fetched(locator: &Locator, value: SecretBytes) -> Arc<Fetched> {
     let version = locator.version.clone().filter(|version| number(Some(version)) != 0);
     Arc::new(Fetched::new(value, version))
+}
+
+/// What `error` means for an item of this kind, which is there.
+fn without_value(item: &Item, kind: ItemType, error: Error) -> Error {
+    let Item { name, version, .. } = item;
+    match error.kind {
+        // An item is not missing only because it has no value now: what is missing may be its target.
+        ErrorKind::NotFound if *version == 0 || kind == ItemType::Dynamic => Error {
+            kind: ErrorKind::Unavailable,
+            message: format!("there is an item {name}, but no value of it; look at it and its target in Akeyless"),
+            ..error
+        },
+        ErrorKind::NotFound => Error { message: format!("there is no version {version} of item {name}"), ..error },
+        _ => error,
+    }
 }
 
 fn no_metadata(name: &RemoteName) -> Error {
@@ -203,26 +226,29 @@ fn no_metadata(name: &RemoteName) -> Error {
 mod tests {
     use keyferry_core::{Error, ErrorKind, Version};
 
-    use super::{is_about_items, may_be_about_items, may_have_changed, number};
+    use super::{is_about_items, is_outage, may_be_about_items, may_have_changed, number};
 
     #[test]
     fn errors_are_of_items_or_of_the_gateway() {
         let judged = |kind, status| {
             let error = Error::new(kind, "p", "o", "m").with_status(status);
-            [is_about_items(&error), may_be_about_items(&error), may_have_changed(&error)]
+            [is_about_items(&error), may_be_about_items(&error), may_have_changed(&error), is_outage(&error)]
         };
-        assert_eq!(judged(ErrorKind::NotFound, 404), [true, true, true]);
-        assert_eq!(judged(ErrorKind::InvalidConfig, 400), [true, true, true]);
-        assert_eq!(judged(ErrorKind::AccessDenied, 403), [true, true, false]);
-        assert_eq!(judged(ErrorKind::Unavailable, 500), [false, true, true]);
-        assert_eq!(judged(ErrorKind::Unavailable, 503), [false, false, false]);
-        assert_eq!(judged(ErrorKind::InvalidConfig, 404), [false, false, false]);
-        assert_eq!(judged(ErrorKind::Throttled, 429), [false, false, false]);
+        assert_eq!(judged(ErrorKind::NotFound, 404), [true, true, true, false]);
+        assert_eq!(judged(ErrorKind::InvalidConfig, 400), [true, true, true, false]);
+        assert_eq!(judged(ErrorKind::AccessDenied, 403), [true, true, false, false]);
+        assert_eq!(judged(ErrorKind::Malformed, 200), [false, false, false, false]);
+        assert_eq!(judged(ErrorKind::Unavailable, 404), [true, true, true, false]);
+        assert_eq!(judged(ErrorKind::Unavailable, 500), [false, true, true, true]);
+        assert_eq!(judged(ErrorKind::Unavailable, 503), [false, false, false, true]);
+        assert_eq!(judged(ErrorKind::InvalidConfig, 404), [false, false, false, true]);
+        assert_eq!(judged(ErrorKind::Throttled, 429), [false, false, false, true]);
     }
 
     #[test]
     fn a_version_that_is_no_number_is_the_newest() {
         let parsed = |text: &str| number(Version::new(text).ok().as_ref());
-        assert_eq!([parsed("7"), parsed("latest"), parsed(""), parsed("3000000000")], [7, 0, 0, 0]);
+        let others = ["latest", "", "3000000000", "-1", "1.5"];
+        assert_eq!((parsed("7"), others.map(parsed)), (7, [0; 5]));
     }
 }

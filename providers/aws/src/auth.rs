@@ -4,20 +4,20 @@
 //! identity (ambient | keys | ServiceAccount) ─► additionalRoles[0] ─► … ─► role ─► clients
 //! ```
 
-mod ambient;
-mod sts;
-
-use std::time::SystemTime;
+use std::{sync::Arc, time::SystemTime};
 
 use async_trait::async_trait;
 use aws_credential_types::Credentials;
+use keyferry_clouds::aws::{
+    Ambient, ORIGIN, Role,
+    sts::{Tags, WebIdentity, assume},
+};
 use keyferry_core::Result;
 use keyferry_rest::{Lease, Login};
 
-use self::ambient::Ambient;
 use crate::{
     client::{Clients, Wire},
-    config::{AccessKeys, AwsConfig, Identity, Role, SessionTags},
+    config::{AccessKeys, AwsConfig, Identity},
 };
 
 /// How one store logs in. What comes out holds as long as the last credentials of the chain.
@@ -25,30 +25,38 @@ use crate::{
 pub(crate) struct SignIn {
     wire: Wire,
     source: Source,
-    roles: Vec<Role>,
+    roles: Vec<(Role, Tags)>,
 }
 
 #[derive(Debug)]
 enum Source {
     Ambient(Box<Ambient>),
     Keys(AccessKeys),
-    WebIdentity(sts::WebIdentity),
+    WebIdentity(WebIdentity),
 }
+
+/// The name of the sessions of ServiceAccounts: trust policies that were written for another operator test it.
+const SESSION: &str = "external-secrets-provider-aws";
 
 impl SignIn {
     pub(crate) fn new(config: &AwsConfig, wire: Wire) -> Result<Self> {
         let source = match &config.identity {
-            Identity::Ambient => Source::Ambient(Box::new(Ambient::new(&wire))),
+            Identity::Ambient => Source::Ambient(Box::new(wire.ambient(&config.environment))),
             Identity::Keys(keys) => Source::Keys(keys.clone()),
-            Identity::ServiceAccount(tokens) => Source::WebIdentity(sts::WebIdentity::new(&wire, tokens)?),
+            Identity::ServiceAccount(tokens) => {
+                let field = "auth.jwt.serviceAccountRef";
+                Source::WebIdentity(WebIdentity::new(Arc::clone(tokens), SESSION, field, wire.caller())?)
+            }
         };
-        let between = config.additional_roles.iter().map(|arn| Role {
-            arn: arn.clone(),
-            external_id: None,
-            session_tags: SessionTags::Listed(Vec::new()),
-            transitive_tag_keys: Vec::new(),
+        let between = config.additional_roles.iter().map(|arn| {
+            let role = Role { arn: arn.clone(), external_id: None };
+            (role, Tags::default())
         });
-        Ok(Self { wire, source, roles: between.chain(config.role.clone()).collect() })
+        let last = config.role.iter().map(|last| {
+            let tags = Tags { pairs: last.session_tags.pairs(), transitive_keys: last.transitive_tag_keys.clone() };
+            (Role { arn: last.arn.clone(), external_id: last.external_id.clone() }, tags)
+        });
+        Ok(Self { source, roles: between.chain(last).collect(), wire })
     }
 
     /// Whether logging in again can come to other credentials.
@@ -57,13 +65,14 @@ impl SignIn {
     }
 
     async fn credentials(&self) -> Result<Credentials> {
+        let (wire, caller) = (&self.wire, self.wire.caller());
         let mut credentials = match &self.source {
-            Source::Ambient(ambient) => ambient.credentials(&self.wire).await?,
+            Source::Ambient(ambient) => ambient.credentials().await?,
             Source::Keys(keys) => keys.credentials(),
-            Source::WebIdentity(web_identity) => web_identity.credentials(&self.wire).await?,
+            Source::WebIdentity(web_identity) => web_identity.credentials(&wire.clients(None).sts, caller).await?,
         };
-        for role in &self.roles {
-            credentials = sts::assume(&self.wire, credentials, role).await?;
+        for (role, tags) in &self.roles {
+            credentials = assume(&wire.clients(Some(credentials)).sts, caller, role, tags.clone()).await?;
         }
         Ok(credentials)
     }
@@ -79,9 +88,6 @@ impl Login for SignIn {
         Ok(Lease { token: self.wire.clients(Some(credentials)), ttl })
     }
 }
-
-/// What the SDK calls the origin of credentials; it is shown in nothing but the SDK's own traces.
-const ORIGIN: &str = "keyferry";
 
 impl AccessKeys {
     fn credentials(&self) -> Credentials {

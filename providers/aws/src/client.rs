@@ -3,19 +3,21 @@
 use std::{fmt, sync::Arc};
 
 use aws_credential_types::Credentials;
-use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
 use aws_smithy_types::{error::metadata::ProvideErrorMetadata, retry::RetryConfig};
 use aws_types::{SdkConfig, app_name::AppName, region::Region, sdk_config::SharedCredentialsProvider};
-use keyferry_core::{CallObserver, CallReport, Error, ErrorKind, Result};
+use keyferry_clouds::aws::{
+    Ambient, Caller,
+    failure::{Action, Purpose},
+    http,
+};
+use keyferry_core::{CallObserver, Error, ErrorKind, Result};
 use keyferry_rest::{Grant, Session};
 
 use crate::{
     auth::SignIn,
     config::{self, AwsConfig},
     environment::{Environment, Variable},
-    error::{Action, Purpose},
-    http,
 };
 
 /// The SDK's clients, with one login.
@@ -52,7 +54,7 @@ impl Client {
         T: Send,
     {
         let purpose = self.purpose(action, about);
-        let attempt = |login: Grant<Clients>| self.wire.exchange(purpose, send(&login));
+        let attempt = |login: Grant<Clients>| self.wire.caller.exchange(purpose, send(&login));
         if self.session.login().is_renewable() {
             self.session.with(attempt).await
         } else {
@@ -61,7 +63,7 @@ impl Client {
     }
 
     pub(crate) fn purpose<'a>(&self, action: Action, about: &'a str) -> Purpose<'a> {
-        self.wire.purpose(action, about)
+        self.wire.caller.purpose(action, about)
     }
 }
 
@@ -74,10 +76,8 @@ impl fmt::Debug for Client {
 /// The way to AWS without a login.
 #[derive(Clone)]
 pub(crate) struct Wire {
-    provider: &'static str,
-    observer: Arc<dyn CallObserver>,
+    caller: Caller,
     region: Region,
-    proxies: ProxyConfig,
     sdk: SdkConfig,
     endpoints: Endpoints,
 }
@@ -102,12 +102,11 @@ impl Wire {
         }
         let endpoints = Endpoints::of(&config.environment).map_err(invalid)?;
         let region = Region::new(config.region.clone());
-        let proxies = config.environment.proxies();
         let mut sdk =
             SdkConfig::builder()
                 .behavior_version(aws_config::BehaviorVersion::latest())
                 .region(region.clone())
-                .http_client(http::shared(proxies.clone()))
+                .http_client(http::shared(config.environment.proxies()))
                 .retry_config(RetryConfig::disabled())
                 .identity_cache(aws_config::identity::IdentityCache::no_cache())
                 .stalled_stream_protection(
@@ -115,7 +114,8 @@ impl Wire {
                 );
         sdk.set_app_name(AppName::new("keyferry").ok());
         sdk.set_sleep_impl(aws_smithy_async::rt::sleep::default_async_sleep());
-        Ok(Self { provider, observer, region, proxies, sdk: sdk.build(), endpoints })
+        let caller = Caller { provider, observer, proof: None };
+        Ok(Self { caller, region, sdk: sdk.build(), endpoints })
     }
 
     /// Clients that sign with `credentials`, or not at all.
@@ -141,36 +141,13 @@ impl Wire {
         sdk.build()
     }
 
-    /// Waits for the answer to a request, and tells the observer.
-    pub(crate) async fn exchange<T, E: ProvideErrorMetadata>(
-        &self,
-        purpose: Purpose<'_>,
-        sent: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
-    ) -> Result<T> {
-        let report = CallReport::begin(&*self.observer, self.provider, purpose.action.name);
-        let answer = sent.await.map_err(|failure| purpose.failed(&failure));
-        report.end(answer.as_ref().map(drop).map_err(|error| error.kind));
-        answer
+    /// Who the operator is in AWS.
+    pub(crate) fn ambient(&self, environment: &Environment) -> Ambient {
+        Ambient::new(self.caller.clone(), self.region.clone(), &environment.network())
     }
 
-    pub(crate) fn purpose<'a>(&self, action: Action, about: &'a str) -> Purpose<'a> {
-        Purpose { provider: self.provider, action, about }
-    }
-
-    pub(crate) fn provider(&self) -> &'static str {
-        self.provider
-    }
-
-    pub(crate) fn observer(&self) -> &Arc<dyn CallObserver> {
-        &self.observer
-    }
-
-    pub(crate) fn region(&self) -> Region {
-        self.region.clone()
-    }
-
-    pub(crate) fn proxies(&self) -> &ProxyConfig {
-        &self.proxies
+    pub(crate) fn caller(&self) -> &Caller {
+        &self.caller
     }
 }
 
@@ -190,9 +167,9 @@ impl Endpoints {
 
 impl fmt::Debug for Wire {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { provider, region, endpoints, .. } = self;
+        let Self { caller, region, endpoints, .. } = self;
         f.debug_struct("Wire")
-            .field("provider", provider)
+            .field("provider", &caller.provider)
             .field("region", region)
             .field("endpoints", endpoints)
             .finish_non_exhaustive()

@@ -1,7 +1,12 @@
 //! What a store says about AWS, in plain values.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+};
 
+use keyferry_clouds::aws::{is_region, is_role};
 use keyferry_core::{SecretBytes, TokenSource};
 
 use crate::environment::Environment;
@@ -156,6 +161,65 @@ pub(crate) fn flaw(config: &AwsConfig) -> Option<String> {
                 "{field}: {arn:?} is not the ARN of a role; write it like arn:aws:iam::123456789012:role/name"
             ))
         })
+        .or_else(|| role.as_ref()?.flaw())
+}
+
+impl Role {
+    fn flaw(&self) -> Option<String> {
+        let id = self.external_id.as_deref().filter(|id| !is_external_id(id));
+        let id = id.map(|id| {
+            format!("externalID: {id:?} cannot be one; it has 2 to 1,224 letters, digits and characters of +=,.@:/-_")
+        });
+        let transitive =
+            || self.transitive_tag_keys.iter().find_map(|key| Some(format!("transitiveTagKeys: {}", no_key(key)?)));
+        id.or_else(|| self.session_tags.flaw()).or_else(transitive)
+    }
+}
+
+impl SessionTags {
+    fn flaw(&self) -> Option<String> {
+        let field = match self {
+            Self::Custom { .. } => "customSessionTags",
+            Self::Listed(_) => "sessionTags",
+            // Whatever Kubernetes takes for a name AWS takes for a tag.
+            Self::Simple(_) => return None,
+        };
+        let (mut keys, pairs) = (BTreeSet::new(), self.pairs());
+        let flaw = pairs.iter().find_map(|(key, value)| {
+            let twice = || format!("{key:?} is there twice, since AWS ignores case; remove one");
+            no_key(key).or_else(|| no_value(key, value)).or_else(|| (!keys.insert(key.to_lowercase())).then(twice))
+        });
+        let many = || (pairs.len() > MOST_TAGS).then(|| format!("there are {}; AWS takes {MOST_TAGS}", pairs.len()));
+        flaw.or_else(many).map(|flaw| format!("{field}: {flaw}"))
+    }
+}
+
+/// Tags of a session at most.
+const MOST_TAGS: usize = 50;
+const TAG_CHARACTERS: &str = "letters, digits, spaces and characters of _.:/=+-@";
+
+fn no_key(key: &str) -> Option<String> {
+    (key.is_empty() || !is_tag_text(key, 128))
+        .then(|| format!("{key:?} cannot be the key of a tag; write 1 to 128 {TAG_CHARACTERS}"))
+}
+
+fn no_value(key: &str, value: &str) -> Option<String> {
+    (!is_tag_text(value, 256))
+        .then(|| format!("the value of {key:?} cannot be that of a tag; write up to 256 {TAG_CHARACTERS}"))
+}
+
+fn is_tag_text(text: &str, longest: usize) -> bool {
+    let allowed = |character: char| {
+        character.is_alphanumeric()
+            || (character.is_whitespace() && !character.is_control())
+            || "_.:/=+-@".contains(character)
+    };
+    text.chars().count() <= longest && text.chars().all(allowed)
+}
+
+fn is_external_id(id: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_+=,.@:/-".contains(&byte);
+    (2..=1224).contains(&id.len()) && id.bytes().all(allowed)
 }
 
 impl AccessKeys {
@@ -181,34 +245,11 @@ impl AccessKeys {
     }
 }
 
-/// Has the shape of a region's name. New regions come too often to list them.
-fn is_region(text: &str) -> bool {
-    let words: Vec<_> = text.split('-').collect();
-    let letters = |word: &&str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase());
-    match words.as_slice() {
-        [area, place @ .., number] => {
-            (2..=4).contains(&area.len())
-                && letters(area)
-                && !place.is_empty()
-                && place.iter().all(letters)
-                && (1..=2).contains(&number.len())
-                && number.bytes().all(|byte| byte.is_ascii_digit())
-        }
-        _ => false,
-    }
-}
-
-fn is_role(arn: &str) -> bool {
-    let words: Vec<_> = arn.splitn(6, ':').collect();
-    matches!(words.as_slice(), ["arn", partition, "iam", "", account, resource]
-        if !partition.is_empty() && !account.is_empty() && resource.len() > "role/".len() && resource.starts_with("role/"))
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
 
-    use super::{AccessKeys, AwsConfig, Identity, Role, Service, SessionTags, StoreIdentity, flaw, is_region};
+    use super::{AccessKeys, AwsConfig, Identity, Role, Service, SessionTags, StoreIdentity, flaw};
     use crate::Environment;
 
     fn config() -> AwsConfig {
@@ -238,33 +279,67 @@ mod tests {
     }
 
     #[test]
-    fn regions_of_all_partitions_are_regions() {
-        for region in ["eu-west-1", "us-gov-east-1", "cn-north-1", "us-iso-east-1", "us-isob-east-1", "eusc-de-east-1"]
-        {
-            assert!(is_region(region), "{region}");
-        }
-        for wrong in
-            ["", "eu-west", "eu-1", "EU-WEST-1", "eu west 1", "eu-west-1a", "eu-west-", "https://x-y-1", "-a-1"]
-        {
-            assert!(!is_region(wrong), "{wrong}");
-        }
-    }
-
-    #[test]
     fn settings_that_can_work_have_no_flaw() {
         let arn = "arn:aws-us-gov:iam::123456789012:role/team/reader";
         let identity = keys(" AKIDEXAMPLE\n", "se/cr+et=", Some("token"));
-        let config = AwsConfig { identity, additional_roles: vec![arn.into()], role: Some(role(arn)), ..config() };
+        let last = Role {
+            external_id: Some("a-b_c:d/e=f+g@h.i,1".into()),
+            session_tags: SessionTags::Listed(vec![
+                ("Kosten stelle".into(), "größe_.:/=+-@".into()),
+                ("b".into(), String::new()),
+            ]),
+            transitive_tag_keys: vec!["b".into()],
+            ..role(arn)
+        };
+        let config = AwsConfig { identity, additional_roles: vec![arn.into()], role: Some(last), ..config() };
         assert_eq!(flaw(&config), None);
     }
 
     #[test]
     fn what_cannot_work_is_named_as_in_the_manifest() {
         let user = "arn:aws:iam::123456789012:user/me";
+        let of_role = |change: fn(&mut Role)| {
+            let mut role = role("arn:aws:iam::123456789012:role/reader");
+            change(&mut role);
+            AwsConfig { role: Some(role), ..config() }
+        };
+        let tagged = |pairs: &[(&str, &str)]| {
+            let pairs = pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+            let session_tags = SessionTags::Listed(pairs.collect());
+            AwsConfig { role: Some(Role { session_tags, ..role("arn:aws:iam::123456789012:role/reader") }), ..config() }
+        };
         for (field, config) in [
-            ("region: ", AwsConfig { region: "eu".into(), ..config() }),
+            (
+                "region: \"eu\" is not a region of AWS; write it like eu-west-1",
+                AwsConfig { region: "eu".into(), ..config() },
+            ),
             ("additionalRoles[0]: ", AwsConfig { additional_roles: vec!["reader".into()], ..config() }),
-            ("role: ", AwsConfig { role: Some(role(user)), ..config() }),
+            ("role: \"arn:aws:iam::123456789012:user/me\" is not the ARN of a role; write it like arn:", {
+                AwsConfig { role: Some(role(user)), ..config() }
+            }),
+            ("externalID: \"a b\" cannot be one; it has", of_role(|role| role.external_id = Some("a b".into()))),
+            ("externalID: \"x\"", of_role(|role| role.external_id = Some("x".into()))),
+            ("transitiveTagKeys: \"\" cannot be", of_role(|role| role.transitive_tag_keys = vec![String::new()])),
+            ("sessionTags: \"\" cannot be the key", tagged(&[("", "v")])),
+            ("sessionTags: \"a#b\" cannot be the key", tagged(&[("a#b", "v")])),
+            ("sessionTags: the value of \"a\" cannot be", tagged(&[("a", &"v".repeat(257))])),
+            ("sessionTags: \"A\" is there twice", tagged(&[("a", "1"), ("A", "2")])),
+            (
+                "customSessionTags: \"esoNamespace\" is there twice",
+                of_role(|role| {
+                    let store = StoreIdentity { namespace: "n".into(), name: "s".into(), kind: "SecretStore".into() };
+                    let tags = BTreeMap::from([("esonamespace".into(), "else".into())]);
+                    role.session_tags = SessionTags::Custom { tags, store };
+                }),
+            ),
+            (
+                "customSessionTags: there are 51; AWS takes 50",
+                of_role(|role| {
+                    let store = StoreIdentity { namespace: "n".into(), name: "s".into(), kind: "SecretStore".into() };
+                    let tags = (0..48).map(|number| (format!("k{number}"), "v".into())).collect();
+                    role.session_tags = SessionTags::Custom { tags, store };
+                }),
+            ),
             ("auth.secretRef.accessKeyIDSecretRef: ", AwsConfig { identity: keys("\n", "hunter2", None), ..config() }),
             (
                 "auth.secretRef.secretAccessKeySecretRef: ",

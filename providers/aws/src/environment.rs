@@ -4,6 +4,7 @@
 use std::env;
 
 use aws_smithy_http_client::proxy::ProxyConfig;
+use keyferry_clouds::aws::Network;
 use keyferry_rest::BaseUrl;
 
 /// Endpoints and the like, as variables of the process set them.
@@ -60,6 +61,13 @@ impl Environment {
 
     pub(crate) fn proxies(&self) -> ProxyConfig {
         if self.has_proxies { ProxyConfig::from_env() } else { ProxyConfig::disabled() }
+    }
+
+    /// For the SDK's own chain, which knows the SDK's variables for endpoints itself, and fails where there are both an
+    /// endpoint and the wish for one of AWS's kinds.
+    pub(crate) fn network(&self) -> Network {
+        let own = self.sts.is_none();
+        Network { proxies: self.proxies(), fips: own && self.fips, dual_stack: own && self.dual_stack }
     }
 }
 

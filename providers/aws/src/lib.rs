@@ -5,9 +5,11 @@
 //! | `config` | a store's settings, and what is wrong with them |
 //! | `environment` | endpoints and proxies of the process |
 //! | `auth` | from an identity and a chain of roles to credentials |
-//! | `client` | signed requests, told to the observer; `http` below it, `error` beside it |
+//! | `client` | signed requests, told to the observer |
 //! | `secrets_manager`, `parameter_store` | what is asked of each service, and how its answers are read |
 //! | `provider` | both behind [`keyferry_core::Provider`] |
+//!
+//! How identities come to credentials, and what AWS's refusals mean, is told in [`keyferry_clouds::aws`].
 //!
 //! The SDK's own retries, credential cache and time limits are off: retries and limits are layers, and credentials
 //! are kept by [`keyferry_rest::Session`].
@@ -17,8 +19,6 @@ mod client;
 mod config;
 mod denials;
 mod environment;
-mod error;
-mod http;
 mod names;
 mod parameter_store;
 mod provider;

@@ -15,13 +15,13 @@ use std::{
 
 use aws_sdk_ssm::types::Parameter;
 use futures::{StreamExt, stream};
+use keyferry_clouds::aws::failure::{Action, is_denied_by_aws};
 use keyferry_core::{Fetched, Locator, Page, Query, Result, SecretBytes, Version, Want};
 
 use self::selector::Selector;
 use crate::{
     client::{Client, Clients},
     denials::Denials,
-    error::{Action, is_denied_by_aws},
     names::Names,
 };
 

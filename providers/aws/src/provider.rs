@@ -3,13 +3,13 @@
 use std::{num::NonZeroUsize, sync::Arc};
 
 use async_trait::async_trait;
+use keyferry_clouds::aws::failure::{Action, is_of_aws};
 use keyferry_core::{CallObserver, Capabilities, Error, ErrorKind, Fetched, Locator, Page, Provider, Query, Result};
 use tokio::time::Instant;
 
 use crate::{
     client::{Client, Clients},
     config::{AwsConfig, Service},
-    error::Action,
     names::Names,
     parameter_store::{self, ParameterStore},
     secrets_manager::{self, SecretsManager},
@@ -39,7 +39,7 @@ impl Aws {
     pub fn new(config: AwsConfig, observer: Arc<dyn CallObserver>) -> Result<Self> {
         let name = config.service.provider();
         if config.service == Service::CertificateManager {
-            let text = "service: certificates can only be written; for reading set SecretsManager or ParameterStore";
+            let text = "service: CertificateManager is not read from; set SecretsManager or ParameterStore";
             return Err(Error::new(ErrorKind::Unsupported, name, "Configure", text));
         }
         let client = Arc::new(Client::new(&config, observer)?);
@@ -62,9 +62,18 @@ impl Aws {
     }
 }
 
-/// STS denies nobody to ask who they are; what does is the policy of a VPC's own endpoint.
-fn says_nothing_of_the_login(kind: ErrorKind) -> bool {
-    matches!(kind, ErrorKind::AccessDenied | ErrorKind::Malformed | ErrorKind::TimedOut | ErrorKind::Unavailable)
+/// STS denies nobody to ask who they are; what does is the policy of a VPC's own endpoint. And behind an endpoint that
+/// somebody names there may be no STS at all.
+fn says_nothing_of_the_login(error: &Error) -> bool {
+    match error.kind {
+        ErrorKind::AccessDenied
+        | ErrorKind::Malformed
+        | ErrorKind::TimedOut
+        | ErrorKind::Unavailable
+        | ErrorKind::Unsupported => true,
+        ErrorKind::InvalidConfig => !is_of_aws(error),
+        ErrorKind::NotFound | ErrorKind::Throttled | ErrorKind::Unauthenticated => false,
+    }
 }
 
 #[async_trait]
@@ -93,9 +102,7 @@ impl Provider for Aws {
         let send = |clients: &Clients| clients.sts.get_caller_identity().send();
         match self.client.call(WHO_AM_I, "the login", send).await {
             Ok(_) => Ok(()),
-            Err(error) if error.operation == WHO_AM_I.name && says_nothing_of_the_login(error.kind) => {
-                self.probe().await
-            }
+            Err(error) if error.operation == WHO_AM_I.name && says_nothing_of_the_login(&error) => self.probe().await,
             Err(error) => Err(error),
         }
     }

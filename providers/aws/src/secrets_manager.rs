@@ -15,15 +15,11 @@ use std::{
 
 use aws_sdk_secretsmanager::primitives::Blob;
 use futures::{StreamExt, stream};
+use keyferry_clouds::aws::failure::{Action, is_denied_by_aws, is_of_aws};
 use keyferry_core::{Error, ErrorKind, Fetched, Locator, Page, Query, Result, SecretBytes, Version};
 
 use self::wanted::Wanted;
-use crate::{
-    client::Client,
-    denials::Denials,
-    error::{Action, is_denied_by_aws},
-    names::Names,
-};
+use crate::{client::Client, denials::Denials, names::Names};
 
 /// Secrets that one batch call answers.
 pub(crate) const BATCH: usize = 20;
@@ -89,10 +85,16 @@ impl SecretsManager {
 
 /// Whether the failure of a batch call says nothing about its items, so that each is worth a call of its own.
 fn leaves_items_open(error: &Error) -> bool {
-    matches!(
-        error.kind,
-        ErrorKind::AccessDenied | ErrorKind::InvalidConfig | ErrorKind::NotFound | ErrorKind::Unsupported
-    )
+    match error.kind {
+        ErrorKind::AccessDenied | ErrorKind::InvalidConfig => is_of_aws(error),
+        // That one is not there must not be said of all.
+        ErrorKind::NotFound | ErrorKind::Unsupported => true,
+        ErrorKind::Malformed
+        | ErrorKind::Throttled
+        | ErrorKind::TimedOut
+        | ErrorKind::Unauthenticated
+        | ErrorKind::Unavailable => false,
+    }
 }
 
 /// The value of a secret, in whichever of the two forms it has; `None` where it has neither.

@@ -11,10 +11,11 @@
 use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
+use keyferry_clouds::azure::{METADATA, ManagedIdentity, Which};
 use keyferry_core::{Result, SecretBytes, TokenSource};
-use keyferry_rest::{Client, Lease, Login};
+use keyferry_rest::{BaseUrl, Client, Lease, Login};
 
-use self::{certificate::ClientCertificate, entra::Application, entra::Proof, managed_identity::ManagedIdentity};
+use self::{certificate::ClientCertificate, entra::Application, entra::Proof};
 use crate::{
     Environment,
     cloud::Places,
@@ -23,8 +24,6 @@ use crate::{
 
 mod certificate;
 mod entra;
-mod managed_identity;
-mod token;
 mod workload_identity;
 
 /// `authType` and what belongs to it: how a store logs in.
@@ -80,7 +79,7 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) use_azure_sdk: bool,
 }
 
-/// Logs a store in. All requests are told as this operation.
+/// Logs a store in.
 pub(crate) struct AzureLogin {
     audience: String,
     http: Client,
@@ -92,15 +91,16 @@ enum Method {
     ManagedIdentity(ManagedIdentity),
 }
 
-pub(crate) const OPERATION: &str = "Login";
+/// As what requests to Entra ID are told.
+const OPERATION: &str = "Login";
 
 impl AzureLogin {
     /// Checks everything that can be checked without asking anybody.
     pub(crate) fn new(auth: Auth, surroundings: Surroundings<'_>) -> Result<Self> {
         let method = match auth {
             Auth::ManagedIdentity { identity_id } => {
-                let metadata = surroundings.environment.metadata.clone();
-                Method::ManagedIdentity(ManagedIdentity::new(metadata, present(identity_id.as_ref()))?)
+                let which = present(identity_id.as_ref()).map(Which::ClientId);
+                Method::ManagedIdentity(managed_identity(&surroundings, which)?)
             }
             Auth::ServicePrincipal { client_certificate, client_id, client_secret } => {
                 let client_id = present_text(client_id.as_ref(), "authSecretRef.clientId")?;
@@ -139,7 +139,7 @@ impl Login for AzureLogin {
     async fn login(&self, _current: Option<&SecretBytes>) -> Result<Lease<SecretBytes>> {
         match &self.method {
             Method::Application(application) => application.login(&self.http, &self.audience).await,
-            Method::ManagedIdentity(identity) => identity.login(&self.http, &self.audience).await,
+            Method::ManagedIdentity(identity) => identity.login().await,
         }
     }
 }
@@ -156,6 +156,13 @@ impl fmt::Debug for AzureLogin {
             Method::ManagedIdentity(_) => "AzureLogin(ManagedIdentity)",
         })
     }
+}
+
+fn managed_identity(surroundings: &Surroundings<'_>, which: Option<Which>) -> Result<ManagedIdentity> {
+    let metadata = surroundings.environment.metadata.clone().map_or_else(|| BaseUrl::parse(METADATA), Ok);
+    let metadata =
+        metadata.map_err(|error| invalid(OPERATION, format!("the address of Azure's metadata service {error}")))?;
+    ManagedIdentity::new(surroundings.http.clone(), &metadata, surroundings.audience.clone(), which, "identityId")
 }
 
 fn service_principal(secret: Option<SecretBytes>, certificate: Option<SecretBytes>) -> Result<Proof> {

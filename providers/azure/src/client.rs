@@ -236,11 +236,6 @@ impl Asked {
         let kind = object.kind;
         Self { about: object.about(), member: kind.member(), operation: kind.operation(), role: kind.role() }
     }
-
-    fn malformed(&self) -> Error {
-        let text = format!("the answer about the {} is not what Key Vault promises", self.about);
-        Error::new(ErrorKind::Malformed, PROVIDER, self.operation, text)
-    }
 }
 
 impl Listing {

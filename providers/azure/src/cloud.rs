@@ -6,14 +6,14 @@ use keyferry_rest::{BaseUrl, InvalidUrl};
 use crate::{
     Cloud, CustomCloud,
     config::{invalid, present},
-    vault_url::is_loopback,
+    vault_url::{is_below, is_loopback},
 };
 
 /// The addresses that a store needs besides its vault's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Places {
-    /// Whom tokens are for, without a slash at the end; without it, the vault's own domain is.
-    pub(crate) audience: Option<String>,
+    /// Whom tokens are for; without it, the vault's own domain is.
+    pub(crate) audience: Option<BaseUrl>,
     /// Where Entra ID is.
     pub(crate) authority: BaseUrl,
     /// What the vault's host name must end with, without a dot in front; several if each of them must.
@@ -48,26 +48,31 @@ impl Cloud {
 impl Places {
     /// `other_authority` goes before everything.
     pub(crate) fn new(cloud: Cloud, custom: Option<&CustomCloud>, other_authority: Option<&BaseUrl>) -> Result<Self> {
-        let (mut audience, mut authority, mut suffixes) = (cloud.vault_domain().map(https), None, Vec::new());
+        let of_domain = |field: &str, domain: &str| endpoint(field, &format!("https://{domain}"));
+        let mut audience = cloud.vault_domain().map(|domain| of_domain("environmentType", domain)).transpose()?;
+        let (mut authority, mut suffixes) = (None, Vec::new());
         if let Some(custom) = custom {
             let field = "customCloudConfig.activeDirectoryEndpoint";
             authority = Some(endpoint(field, &custom.active_directory_endpoint)?);
             if let Some(suffix) = present(custom.key_vault_dns_suffix.as_ref()) {
+                let field = "customCloudConfig.keyVaultDNSSuffix";
                 let suffix = domain(&suffix).ok_or_else(|| {
-                    let text = "customCloudConfig.keyVaultDNSSuffix: is not a domain; write it like vault.example.com";
-                    invalid("Configure", text)
+                    invalid("Configure", format!("{field}: is not a domain; write it like vault.example.com"))
                 })?;
-                audience = Some(https(&suffix));
+                audience = Some(of_domain(field, &suffix)?);
                 suffixes.push(suffix);
             }
             if let Some(text) = present(custom.key_vault_endpoint.as_ref()) {
-                audience = Some(endpoint("customCloudConfig.keyVaultEndpoint", &text)?.to_string());
+                audience = Some(endpoint("customCloudConfig.keyVaultEndpoint", &text)?);
             }
         }
-        let known = CLOUDS.iter().filter_map(|cloud| cloud.vault_domain());
-        // A token for the vaults of a public cloud must not reach anybody but these vaults.
-        suffixes.extend(known.filter(|domain| audience.as_ref() == Some(&https(domain))).map(str::to_owned));
-        suffixes.dedup();
+        // A token for the vaults of one of Azure's clouds must not reach anybody but these vaults.
+        let of_azure = audience.as_ref().and_then(|audience| azures_own(host(audience)));
+        if let Some(domain) = of_azure {
+            audience = Some(of_domain("environmentType", domain)?);
+            suffixes.push(domain.to_owned());
+            suffixes.dedup();
+        }
         let authority = match (other_authority.cloned().or(authority), cloud.authority()) {
             (Some(named), _) => named,
             (None, Some(own)) => endpoint("environmentType", own)?,
@@ -80,8 +85,16 @@ impl Places {
     }
 }
 
-fn https(domain: impl AsRef<str>) -> String {
-    format!("https://{}", domain.as_ref())
+/// The domain of vaults of one of Azure's clouds that `host` is, or is in.
+fn azures_own(host: &str) -> Option<&'static str> {
+    let host = host.trim_end_matches('.');
+    let mut domains = CLOUDS.into_iter().filter_map(Cloud::vault_domain);
+    domains.find(|domain| host == *domain || is_below(host, domain))
+}
+
+/// The host name in `url`.
+pub(crate) fn host(url: &BaseUrl) -> &str {
+    url.as_url().host_str().unwrap_or_default()
 }
 
 fn endpoint(field: &str, text: &str) -> Result<BaseUrl> {
@@ -119,7 +132,7 @@ mod tests {
 
     fn told(cloud: Cloud, custom: Option<&CustomCloud>) -> (String, Option<String>, Vec<String>) {
         let Places { audience, authority, suffixes } = Places::new(cloud, custom, None).unwrap();
-        (authority.to_string(), audience, suffixes)
+        (authority.to_string(), audience.map(|audience| audience.to_string()), suffixes)
     }
 
     #[test]
@@ -151,10 +164,26 @@ mod tests {
 
     #[test]
     fn tokens_for_public_vaults_stay_with_public_vaults() {
-        let tricky = custom(Some("https://VAULT.azure.net/"), Some("evil.example"));
-        let (_, _, suffixes) = told(Cloud::Stack, Some(&tricky));
-        assert_eq!(suffixes, ["evil.example", "vault.azure.net"]);
+        for endpoint in [
+            "https://VAULT.azure.net/",
+            "https://vault.azure.net:443",
+            "https://vault.azure.net:8443/x",
+            "https://vault.azure.net./",
+            "https://vault.azure.net/.default",
+            "https://mine.vault.azure.net",
+        ] {
+            let (_, audience, suffixes) = told(Cloud::Stack, Some(&custom(Some(endpoint), Some("evil.example"))));
+            let audience = audience.unwrap();
+            assert_eq!((audience.as_str(), &suffixes[..]), (PUBLIC, &["evil.example".into(), DOMAIN.into()][..]));
+        }
+        let (_, audience, suffixes) = told(Cloud::China, Some(&custom(None, Some("mine.vault.azure.net"))));
+        assert_eq!((audience.as_deref(), suffixes.last().map(String::as_str)), (Some(PUBLIC), Some(DOMAIN)));
+        let (_, audience, suffixes) = told(Cloud::Stack, Some(&custom(Some("https://notvault.azure.net"), None)));
+        assert_eq!((audience.as_deref(), &suffixes[..]), (Some("https://notvault.azure.net"), &[][..]));
     }
+
+    const DOMAIN: &str = "vault.azure.net";
+    const PUBLIC: &str = "https://vault.azure.net";
 
     #[test]
     fn the_environment_goes_before_everything() {

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use keyferry_clouds::Variables;
 use keyferry_rest::BaseUrl;
 
 /// The operator's own workload identity, and where Azure's services are if not at their usual addresses.
@@ -27,18 +28,13 @@ impl Environment {
     /// sets are read as they are, `AZURE_POD_IDENTITY_AUTHORITY_HOST` names the metadata service, and
     /// `KEYFERRY_AZURE_AUTHORITY_ENDPOINT` Entra ID.
     pub fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
-        let value = |name: &str| variable(name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
-        let url = |name: &str| match value(name).map(|text| BaseUrl::parse(&text)) {
-            Some(Err(wrong)) => Err(format!("the environment variable {name} {wrong}")),
-            Some(Ok(url)) => Ok(Some(url)),
-            None => Ok(None),
-        };
+        let variables = Variables::new(variable);
         Ok(Self {
-            authority: url("KEYFERRY_AZURE_AUTHORITY_ENDPOINT")?,
-            client_id: value("AZURE_CLIENT_ID"),
-            federated_token_file: value("AZURE_FEDERATED_TOKEN_FILE").map(PathBuf::from),
-            metadata: url("AZURE_POD_IDENTITY_AUTHORITY_HOST")?,
-            tenant_id: value("AZURE_TENANT_ID"),
+            authority: variables.address("KEYFERRY_AZURE_AUTHORITY_ENDPOINT")?,
+            client_id: variables.text("AZURE_CLIENT_ID"),
+            federated_token_file: variables.text("AZURE_FEDERATED_TOKEN_FILE").map(PathBuf::from),
+            metadata: variables.address("AZURE_POD_IDENTITY_AUTHORITY_HOST")?,
+            tenant_id: variables.text("AZURE_TENANT_ID"),
         })
     }
 }
@@ -78,7 +74,7 @@ mod tests {
     #[test]
     fn a_wrong_address_is_told_by_its_variable() {
         let error = of(&[("AZURE_POD_IDENTITY_AUTHORITY_HOST", "hunter2")]).unwrap_err();
-        let expected = "the environment variable AZURE_POD_IDENTITY_AUTHORITY_HOST is not a URL";
+        let expected = "the variable AZURE_POD_IDENTITY_AUTHORITY_HOST of the operator's environment is not a URL";
         assert!(error.starts_with(expected) && !error.contains("hunter2"), "{error}");
     }
 }

@@ -43,9 +43,9 @@ pub(crate) fn of(answer: &Answer, asked: &Asked, login: &AzureLogin) -> Option<E
                 let text = format!("the {about} holds no certificate yet; wait until it is issued");
                 Some(answer.error(ErrorKind::Malformed, text))
             }
-            Ok(_) => {
-                Some(answer.error(ErrorKind::Malformed, format!("the answer about {about} lacks what it should hold")))
-            }
+            Ok(_) => Some(
+                answer.error(ErrorKind::Malformed, format!("the answer about the {about} lacks what it should hold")),
+            ),
             Err(error) => Some(error),
         };
     }

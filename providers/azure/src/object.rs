@@ -1,6 +1,6 @@
 //! What a key names: `NAME`, `secret/NAME`, `cert/NAME` or `key/NAME`.
 
-use keyferry_core::{Error, ErrorKind, Locator, Result};
+use keyferry_core::{Error, ErrorKind, Locator, Parts, Result, Want};
 
 use crate::{PROVIDER, config::invalid};
 
@@ -52,7 +52,17 @@ impl Object {
         Ok(Self { kind, name: name.to_owned(), version })
     }
 
-    /// For people: `the secret a`, `version 1 of the certificate b`.
+    /// What can be taken out of it. Only secrets become maps.
+    pub(crate) fn parts(&self, want: Want) -> Parts {
+        match (self.kind, want) {
+            (Kind::Certificate, Want::Value) => Parts::Whole,
+            (Kind::Certificate | Kind::Key, _) => Parts::Properties,
+            (Kind::Secret, Want::Metadata) => Parts::Tags(self.name.as_str().into()),
+            (Kind::Secret, Want::Value) => Parts::Members,
+        }
+    }
+
+    /// For people, behind a "the": `secret a`, `version 1 of the certificate b`.
     pub(crate) fn about(&self) -> String {
         let Self { kind, name, version } = self;
         let word = kind.word();
@@ -117,7 +127,7 @@ impl Kind {
 
 #[cfg(test)]
 mod tests {
-    use keyferry_core::{ErrorKind, Locator, RemoteName, Version};
+    use keyferry_core::{ErrorKind, Locator, Parts, RemoteName, Version, Want};
 
     use super::{Kind, Object};
 
@@ -139,6 +149,19 @@ mod tests {
         }
         assert_eq!(parse("cert/a", Some("0f")).unwrap().about(), "version 0f of the certificate a");
         assert_eq!(parse("a", None).unwrap().about(), "secret a");
+    }
+
+    #[test]
+    fn only_secrets_become_maps_and_certificates_have_no_properties() {
+        for (key, value, metadata) in [
+            ("a", Parts::Members, Parts::Tags("a".into())),
+            ("secret/a/b", Parts::Members, Parts::Tags("a".into())),
+            ("cert/a", Parts::Whole, Parts::Properties),
+            ("key/a", Parts::Properties, Parts::Properties),
+        ] {
+            let object = parse(key, None).unwrap();
+            assert_eq!((object.parts(Want::Value), object.parts(Want::Metadata)), (value, metadata), "{key}");
+        }
     }
 
     #[test]

@@ -55,14 +55,15 @@ impl Azure {
     async fn fetch_one(&self, at: &Locator) -> Result<Arc<Fetched>> {
         let object = Object::parse(at)?;
         let answered = self.vault.read(&object).await?;
+        let parts = object.parts(at.want);
         let value = match at.want {
             Want::Metadata => self.metadata(&answered),
             Want::Value => answered.value,
         };
-        Ok(Arc::new(Fetched::new(value, answered.version)))
+        Ok(Arc::new(Fetched { parts, ..Fetched::new(value, answered.version) }))
     }
 
-    /// The tags, and beside them the times, which cannot be mistaken for tags unless somebody wants it so.
+    /// The tags and the times. A tag that is called like one of the times does not count.
     fn metadata(&self, answered: &Answered) -> SecretBytes {
         let mut found: BTreeMap<&str, &str> =
             answered.tags.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
@@ -75,7 +76,7 @@ impl Azure {
                 ("attribute.updated", &attributes.updated),
             ] {
                 if let Some(time) = time {
-                    found.entry(name).or_insert(time);
+                    found.insert(name, time);
                 }
             }
         }
@@ -115,7 +116,8 @@ impl Provider for Azure {
         let Secrets { items, next } = self.vault.list(query.after.as_deref()).await?;
         let is_wanted = |secret: &Listing| query.tags.iter().all(|(key, value)| secret.tags.get(key) == Some(value));
         let items = items.into_iter().filter(|secret| secret.is_enabled && is_wanted(secret));
-        Ok(Arc::new(Page { items: items.map(|Listing { name, tags, .. }| Listed { name, tags }).collect(), next }))
+        let items = items.map(|Listing { name, tags, .. }| Listed { name, alias: None, tags }).collect();
+        Ok(Arc::new(Page { items, next }))
     }
 
     async fn close(&self) {}

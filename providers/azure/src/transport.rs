@@ -23,13 +23,21 @@ use crate::{PROVIDER, auth::AzureLogin, config::invalid, failure};
 /// What a request is about. Goes with the request through Azure's client.
 #[derive(Clone, Debug)]
 pub(crate) struct Asked {
-    /// For people: `the secret a`.
+    /// For people, behind a "the": `secret a`.
     pub(crate) about: String,
     /// What a whole answer holds.
     pub(crate) member: &'static str,
     pub(crate) operation: &'static str,
     /// The role that may ask.
     pub(crate) role: &'static str,
+}
+
+impl Asked {
+    /// The answer has another form than that of Key Vault.
+    pub(crate) fn malformed(&self) -> Error {
+        let text = format!("the answer about the {} is not what Key Vault promises", self.about);
+        Error::new(ErrorKind::Malformed, PROVIDER, self.operation, text)
+    }
 }
 
 /// The way to one vault.
@@ -67,10 +75,10 @@ impl Way {
         let mut url = self.vault.as_url().clone();
         url.set_path(request.url().path());
         url.set_query(request.url().query());
+        let about = format!("the {}", asked.about);
         self.session
             .with(async |token| {
-                let answer =
-                    self.http.get(asked.operation, url.clone()).about(&asked.about).bearer(&token).send().await?;
+                let answer = self.http.get(asked.operation, url.clone()).about(&about).bearer(&token).send().await?;
                 match failure::of(&answer, asked, self.session.login()) {
                     Some(error) => Err(error),
                     None => answer.bytes(),
@@ -108,8 +116,5 @@ impl TokenCredential for NoCredential {
 /// The error that [`Way`] has put into one of Azure's; what they find wrong themselves is the answer's form. Their texts
 /// may quote it.
 pub(crate) fn ours(error: &azure_core::Error, asked: &Asked) -> Error {
-    error.downcast_ref::<Error>().cloned().unwrap_or_else(|| {
-        let text = format!("the answer about the {} is not what Key Vault promises", asked.about);
-        Error::new(ErrorKind::Malformed, PROVIDER, asked.operation, text)
-    })
+    error.downcast_ref::<Error>().cloned().unwrap_or_else(|| asked.malformed())
 }

@@ -1,4 +1,4 @@
-//! Identities of AWS.
+//! Identities of AWS, and how they come to credentials.
 //!
 //! Whoever has credentials of AWS can sign the request "who am I?" of AWS's Security Token Service (STS). It is not
 //! sent there by us, but given to the backend, which has it sent and thereby learns who signed it.
@@ -10,13 +10,23 @@ use keyferry_rest::BaseUrl;
 
 #[cfg(feature = "aws")]
 mod ambient;
+#[cfg(feature = "aws")]
+mod caller;
+#[cfg(feature = "aws")]
+pub mod failure;
+#[cfg(feature = "aws")]
+pub mod http;
 #[cfg_attr(not(feature = "aws"), path = "aws/no_identity.rs")]
 mod identity;
 #[cfg(feature = "aws-sign")]
 mod sign;
 #[cfg(feature = "aws")]
-mod sts;
+pub mod sts;
 
+#[cfg(feature = "aws")]
+pub use ambient::{Ambient, Network};
+#[cfg(feature = "aws")]
+pub use caller::Caller;
 pub use identity::Identity;
 #[cfg(feature = "aws-sign")]
 pub use sign::{Signer, Unsignable};
@@ -92,4 +102,76 @@ impl SignedQuestion {
     pub const CONTENT_TYPE: &str = "application/x-www-form-urlencoded; charset=utf-8";
     /// How it is sent.
     pub const METHOD: &str = "POST";
+}
+
+/// What the SDK calls the origin of credentials; it is shown in nothing but the SDK's own traces.
+#[cfg(feature = "aws-sign")]
+pub const ORIGIN: &str = "keyferry";
+
+/// Whether `text` has the shape of a region's name. New regions come too often to list them. A name becomes part of the
+/// host that is asked, so that whatever else stands in it could lead elsewhere.
+pub fn is_region(text: &str) -> bool {
+    let words: Vec<_> = text.split('-').collect();
+    let letters = |word: &&str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase());
+    match words.as_slice() {
+        [area, place @ .., number] => {
+            (2..=4).contains(&area.len())
+                && letters(area)
+                && !place.is_empty()
+                && place.iter().all(letters)
+                && (1..=2).contains(&number.len())
+                && number.bytes().all(|byte| byte.is_ascii_digit())
+        }
+        _ => false,
+    }
+}
+
+/// Whether `arn` has the shape of a role's.
+pub fn is_role(arn: &str) -> bool {
+    let words: Vec<_> = arn.splitn(6, ':').collect();
+    matches!(words.as_slice(), ["arn", partition, "iam", "", account, resource]
+        if !partition.is_empty() && !account.is_empty() && resource.len() > "role/".len() && resource.starts_with("role/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{is_region, is_role};
+
+    #[test]
+    fn regions_of_all_partitions_are_regions_and_nothing_that_leads_elsewhere_is() {
+        for region in ["eu-west-1", "us-gov-east-1", "cn-north-1", "us-iso-east-1", "us-isob-east-1", "eusc-de-east-1"]
+        {
+            assert!(is_region(region), "{region}");
+        }
+        for wrong in [
+            "",
+            "eu-west",
+            "eu-1",
+            "EU-WEST-1",
+            "eu west 1",
+            "eu-west-1a",
+            "eu-west-",
+            "-a-1",
+            "https://x-y-1",
+            "evil.com/#",
+            "evil.com/#-west-1",
+            "eu-west-1.evil.com",
+            "eu-west-1@evil.com",
+            "eu-west-1/..",
+            "eu-west-1:443",
+            "eu-west-1\n",
+            "eu-west-1\u{661}",
+        ] {
+            assert!(!is_region(wrong), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn roles_of_all_partitions_are_roles() {
+        assert!(is_role("arn:aws:iam::123456789012:role/a") && is_role("arn:aws-us-gov:iam::123456789012:role/team/a"));
+        for wrong in ["", "a", "arn:aws:iam::123456789012:user/me", "arn:aws:iam::123456789012:role/", "arn:aws:iam::1"]
+        {
+            assert!(!is_role(wrong), "{wrong}");
+        }
+    }
 }

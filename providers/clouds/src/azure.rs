@@ -1,8 +1,11 @@
-//! Managed identities of Azure.
+//! Managed identities of Azure, and the tokens that Azure gives out.
+
+mod token;
 
 use keyferry_core::{ErrorKind, Result, SecretBytes};
-use keyferry_rest::{BaseUrl, Client, Url, secret};
-use serde::Deserialize;
+use keyferry_rest::{BaseUrl, Client, Lease, Url};
+
+pub use token::issued;
 
 /// Where the metadata service of every machine in Azure is.
 pub const METADATA: &str = "http://169.254.169.254";
@@ -28,12 +31,6 @@ pub enum Which {
     ObjectId(String),
 }
 
-#[derive(Deserialize)]
-struct Token {
-    #[serde(deserialize_with = "secret")]
-    access_token: SecretBytes,
-}
-
 impl ManagedIdentity {
     /// Tokens for `resource` from the service at `metadata`. Without `which`, the node must have only one identity.
     ///
@@ -53,10 +50,16 @@ impl ManagedIdentity {
 
     /// A fresh token.
     ///
+    /// Fails as [`ManagedIdentity::login`] does.
+    pub async fn token(&self) -> Result<SecretBytes> {
+        self.login().await.map(|lease| lease.token)
+    }
+
+    /// A fresh token, and how long it holds.
+    ///
     /// Fails with [`ErrorKind::Unauthenticated`] where there is no such identity, and with [`ErrorKind::Unavailable`]
     /// while the service does not know it yet.
-    pub async fn token(&self) -> Result<SecretBytes> {
-        let purpose = self.purpose;
+    pub async fn login(&self) -> Result<Lease<SecretBytes>> {
         let request = self
             .http
             .get(OPERATION, self.url.clone())
@@ -71,19 +74,27 @@ impl ManagedIdentity {
         };
         let answer = request.send().await?;
         match answer.status() {
-            400..=403 => {
-                let text = format!(
-                    "Azure's metadata service gives no token for {purpose}; assign a managed identity to the nodes, and \
-                     check what {purpose} says about it"
-                );
-                Err(answer.error(ErrorKind::Unauthenticated, text))
-            }
+            400..=403 => Err(answer.error(ErrorKind::Unauthenticated, self.refusal())),
             // For a while after a node has started, after an identity was assigned, and while the service is updated.
             404 | 410 => {
-                let text = format!("Azure's metadata service does not know the managed identity for {purpose} yet");
+                let text = "Azure's metadata service does not know the managed identity of the operator's node yet";
                 Err(answer.error(ErrorKind::Unavailable, text))
             }
-            _ => Ok(answer.json::<Token>()?.access_token),
+            _ => issued(&answer),
+        }
+    }
+
+    fn refusal(&self) -> String {
+        let purpose = self.purpose;
+        match self.which {
+            Some(_) => format!(
+                "Azure's metadata service gives no token for the managed identity that was named; check {purpose}, and \
+                 assign the identity to the operator's nodes"
+            ),
+            None => format!(
+                "Azure's metadata service gives no token; assign a managed identity to the operator's nodes, and name it \
+                 in {purpose} if there are several"
+            ),
         }
     }
 }

@@ -12,6 +12,8 @@ use keyferry_rest::{BaseUrl, Client, Url, secret};
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::Variables;
+
 mod impersonation;
 mod metadata;
 mod refusal;
@@ -70,8 +72,7 @@ impl Endpoints {
     /// `STS`) and Google's own `GCE_METADATA_HOST`; an empty one counts as absent. The text of an error names the
     /// variable that is wrong.
     pub fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
-        let host = variable(METADATA_HOST).map(|host| host.trim().to_owned()).filter(|host| !host.is_empty());
-        let host = host.map(|host| address(METADATA_HOST, &format!("http://{host}"))).transpose()?;
+        let host = Variables::new(&variable).host(METADATA_HOST)?;
         Ok(Self {
             iam_credentials: endpoint(&variable, "IAMCREDENTIALS")?,
             metadata: endpoint(&variable, "METADATA")?.or(host),
@@ -87,15 +88,7 @@ const METADATA_HOST: &str = "GCE_METADATA_HOST";
 
 /// The address that the variable `KEYFERRY_GCP_…_ENDPOINT` has for `service`; as [`Endpoints::from_variables`].
 pub fn endpoint(variable: impl Fn(&str) -> Option<String>, service: &str) -> Result<Option<BaseUrl>, String> {
-    let name = format!("KEYFERRY_GCP_{service}_ENDPOINT");
-    match variable(&name).as_deref().map(str::trim) {
-        None | Some("") => Ok(None),
-        Some(url) => address(&name, url).map(Some),
-    }
-}
-
-fn address(variable: &str, url: &str) -> Result<BaseUrl, String> {
-    BaseUrl::parse(url).map_err(|wrong| format!("the variable {variable} of the operator's environment {wrong}"))
+    Variables::new(variable).address(&format!("KEYFERRY_GCP_{service}_ENDPOINT"))
 }
 
 /// The services that logins talk to.

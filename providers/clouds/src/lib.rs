@@ -4,8 +4,9 @@
 //!
 //! | module | proof |
 //! |---|---|
-//! | [`aws`] | a signed request that asks AWS who has signed it, for others to send |
-//! | [`azure`] | a token of a managed identity |
+//! | [`aws`] | a signed request that asks AWS who has signed it, for others to send; credentials for AWS itself |
+//! | [`azure`] | a token of a managed identity, and how Azure hands out tokens |
+//! | [`file`](mod@file) | whatever is mounted into the operator's pod |
 //! | [`google`] | identity tokens, signed JWTs and access tokens of service accounts |
 //!
 //! Every function that can fail is told its `purpose`, which its errors name: the field or the access type in the
@@ -13,4 +14,8 @@
 
 pub mod aws;
 pub mod azure;
+pub mod file;
 pub mod google;
+mod variables;
+
+pub use variables::Variables;

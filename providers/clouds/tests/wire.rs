@@ -1,6 +1,6 @@
 //! What the clouds' metadata services are asked, and what becomes of each answer.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use keyferry_clouds::{
     azure::{ManagedIdentity, Which},
@@ -40,6 +40,46 @@ async fn a_managed_identity_is_the_only_one_or_the_one_that_is_named() {
         let server = ScriptedServer::expecting([(format!("{line}{query}").as_str(), reply)]).await;
         assert_eq!(identity(&server, which).token().await, Ok("t".into()));
         assert_eq!(server.finish()[0].header("metadata"), "true");
+    }
+}
+
+#[tokio::test]
+async fn a_managed_identitys_token_holds_as_long_as_the_service_says() {
+    let five_minutes = Duration::from_mins(5);
+    for (expires_in, ttl) in [
+        (json!("3599"), Duration::from_secs(3599)),
+        (json!(3599), Duration::from_secs(3599)),
+        (json!("soon"), five_minutes),
+        (json!(null), five_minutes),
+    ] {
+        let reply = Reply::json(200, &json!({"access_token": "t", "expires_in": expires_in}));
+        let server = ScriptedServer::answering(move |_| reply.clone()).await;
+        let lease = identity(&server, None).login().await.expect("a token");
+        assert_eq!((lease.token, lease.ttl), ("t".into(), Some(ttl)));
+    }
+    let server = ScriptedServer::answering(|_| Reply::json(200, &json!({"access_token": ""}))).await;
+    let error = identity(&server, None).login().await.expect_err("no token");
+    assert_eq!(error.kind, ErrorKind::Malformed);
+    assert_eq!(error.message, "the answer about the managed identity of the operator's node holds no token");
+}
+
+#[tokio::test]
+async fn whoever_has_no_managed_identity_is_told_where_to_name_one() {
+    let server = ScriptedServer::answering(|_| Reply::json(400, &json!({"error": "invalid_request"}))).await;
+    for (which, expected) in [
+        (
+            None,
+            "Azure's metadata service gives no token; assign a managed identity to the operator's nodes, and name it in \
+             auth.x if there are several",
+        ),
+        (
+            Some(Which::ClientId("c".into())),
+            "Azure's metadata service gives no token for the managed identity that was named; check auth.x, and assign \
+             the identity to the operator's nodes",
+        ),
+    ] {
+        let error = identity(&server, which).token().await.expect_err("no token");
+        assert_eq!(error.message, expected);
     }
 }
 

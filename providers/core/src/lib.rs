@@ -16,6 +16,6 @@ pub use error::{Error, ErrorKind, Result, Retry};
 pub use json::{CanonicalError, canonical_json, canonical_object};
 pub use name::{InvalidName, Locator, RemoteName, Version, Want};
 pub use observe::{Call, CallObserver, CallReport, Unobserved};
-pub use provider::{Capabilities, Fetched, Listed, Page, Provider, Query};
+pub use provider::{Capabilities, Fetched, Listed, Page, Parts, Provider, Query};
 pub use secret::SecretBytes;
 pub use token::{ServiceAccountToken, TokenSource};

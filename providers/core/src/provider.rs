@@ -73,13 +73,29 @@ pub struct Fetched {
     /// Members of the JSON object in `value` whose bytes are not text. JSON has no place for such bytes, so they stand
     /// there in Base64 (standard alphabet, padded); whoever takes one of them out of the object decodes it.
     pub base64: BTreeSet<String>,
+    /// What can be taken out of `value`.
+    pub parts: Parts,
 }
 
 impl Fetched {
     /// An answer whose value stands there as the backend holds it.
     pub fn new(value: SecretBytes, version: Option<Version>) -> Self {
-        Self { value, version, base64: BTreeSet::new() }
+        Self { value, version, base64: BTreeSet::new(), parts: Parts::Members }
     }
+}
+
+/// What can be taken out of an answer, besides all of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Parts {
+    /// Members of its JSON: one as a property, all as the keys of a map.
+    Members,
+    /// One member of its JSON as a property. It is no map.
+    Properties,
+    /// As [`Parts::Members`], but they are the tags of the secret that is called so. In a map, its name stands before
+    /// theirs.
+    Tags(Arc<str>),
+    /// Nothing: it is no JSON, a property makes no difference, and it is no map.
+    Whole,
 }
 
 /// Which names to list. Empty fields do not narrow.
@@ -107,6 +123,16 @@ pub struct Page {
 pub struct Listed {
     /// Its name, as [`Locator::name`] takes it.
     pub name: RemoteName,
+    /// What a search knows it by, where that is not its name but, say, the last part of it.
+    pub alias: Option<Arc<str>>,
     /// Its tags, where the listing holds them.
     pub tags: BTreeMap<String, String>,
+}
+
+impl Listed {
+    /// What a pattern is matched against, and what becomes the key of the target. Of several secrets of a listing that
+    /// are known by the same, the one that stands last counts.
+    pub fn known_as(&self) -> &str {
+        self.alias.as_deref().unwrap_or(self.name.as_str())
+    }
 }

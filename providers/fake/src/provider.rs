@@ -91,7 +91,7 @@ impl Provider for Fake {
         if !query.tags.is_empty() {
             return Err(unsupported("ListSecrets", "entries of a fake store have no tags to find by; find by name"));
         }
-        let listed = |name: &RemoteName| Listed { name: name.clone(), tags: BTreeMap::new() };
+        let listed = |name: &RemoteName| Listed { name: name.clone(), alias: None, tags: BTreeMap::new() };
         Ok(Arc::new(Page { items: self.secrets.keys().map(listed).collect(), next: None }))
     }
 
@@ -109,6 +109,8 @@ fn unsupported(operation: &'static str, message: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use keyferry_core::{ErrorKind, Locator, Provider, Query, RemoteName, Result, SecretBytes, Version, Want};
+
+    use tokio::time::Instant;
 
     use super::Fake;
     use crate::{Config, Entry, Validation};
@@ -184,7 +186,7 @@ mod tests {
         let by_path = Query { path: Some("a".into()), ..Query::default() };
         let by_tags = Query { tags: [("a".into(), "b".into())].into(), ..Query::default() };
         for query in [by_path, by_tags] {
-            assert_eq!(fake.list(&query).await.unwrap_err().kind, ErrorKind::Unsupported);
+            assert_eq!(fake.list(&query, Instant::now()).await.unwrap_err().kind, ErrorKind::Unsupported);
         }
     }
 }

@@ -14,6 +14,7 @@ use async_trait::async_trait;
 use keyferry_clouds::google::{AccessToken, ClusterIdentity, ServiceAccountKey, WorkloadIdentity};
 use keyferry_core::{Error, ErrorKind, Result, SecretBytes, TokenSource};
 use keyferry_rest::{Lease, Login};
+use serde::Deserialize;
 
 use self::external_account::ExternalAccount;
 use crate::services::{Services, invalid};
@@ -111,7 +112,7 @@ impl GoogleLogin {
             ),
             Auth::ServiceAccountKey(json) => {
                 let key = "the service account key of auth.secretRef.secretAccessKeySecretRef";
-                let parsed = ServiceAccountKey::parse(json.expose());
+                let parsed = ServiceAccountKey::parse(json.expose()).map_err(|text| other_file(&json).unwrap_or(text));
                 Method::ServiceAccountKey(parsed.map_err(|text| wrong(format!("{key}: {text}")))?)
             }
             Auth::WorkloadIdentity(identity) => Method::Cluster(
@@ -134,6 +135,32 @@ impl Login for GoogleLogin {
             Method::ServiceAccountKey(key) => key.login(&self.services.google).await,
         };
         lease.map_err(never_not_found)
+    }
+}
+
+/// What to do with another file of credentials than a key.
+fn other_file(json: &SecretBytes) -> Option<String> {
+    let told = match Kind::of(json.expose())?.as_str() {
+        "authorized_user" => "it is the login of a person; create a key of a service account",
+        "external_account" => {
+            "it is a credential configuration; put it into a ConfigMap, and name that in \
+             auth.workloadIdentityFederation.credConfig"
+        }
+        _ => return None,
+    };
+    Some(told.to_owned())
+}
+
+/// The member that all files of credentials have.
+#[derive(Deserialize)]
+struct Kind {
+    #[serde(rename = "type")]
+    kind: String,
+}
+
+impl Kind {
+    fn of(json: &[u8]) -> Option<String> {
+        serde_json::from_slice(json).ok().map(|Self { kind }| kind)
     }
 }
 

@@ -123,7 +123,16 @@ impl SecretManager {
                 .with_user_agent(USER_AGENT)
                 .send()
         };
-        self.call(about, send, Ok).await.map_err(|failure| failure.error)
+        let listed = self.call(about, send, Ok).await;
+        listed.map_err(|failure| match failure.error {
+            // Where there is nothing to list, no secret is known to be gone.
+            error if error.kind == ErrorKind::NotFound => Error {
+                kind: ErrorKind::InvalidConfig,
+                message: format!("Secret Manager does not know {}; check projectID and location", parent.path()),
+                ..error
+            },
+            error => error,
+        })
     }
 
     /// Makes one call with the store's login, and with a new login when that one was refused.

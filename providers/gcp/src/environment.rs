@@ -2,7 +2,7 @@
 
 use std::{env, path::PathBuf};
 
-use keyferry_clouds::google;
+use keyferry_clouds::{Variables, google};
 use keyferry_core::Result;
 use keyferry_rest::BaseUrl;
 
@@ -56,7 +56,7 @@ impl Environment {
     /// | `GCE_METADATA_HOST` | host and port of the metadata server |
     /// | `KEYFERRY_GCP_…_ENDPOINT` | one of [`Endpoints`]; for …, see there |
     pub fn of(lookup: impl Fn(&str) -> Option<String>) -> Result<Self> {
-        let value = |name: &str| lookup(name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+        let value = |name: &str| Variables::new(&lookup).text(name);
         let wrong = |problem: String| invalid("Configure", format!("{problem}; correct or remove it"));
         let logins = google::Endpoints::from_variables(&lookup).map_err(wrong)?;
         let endpoint = |service: &str| google::endpoint(&lookup, service).map_err(wrong);

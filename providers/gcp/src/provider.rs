@@ -49,7 +49,7 @@ impl Gcp {
             Auth::WorkloadIdentity(identity) => identity.cluster_project.clone(),
             Auth::Ambient | Auth::Federation(_) | Auth::ServiceAccountKey(_) => None,
         };
-        let project = project.filter(present).or(of_cluster);
+        let project = project.filter(present).or(of_cluster.filter(present));
         match (&project, &auth) {
             (Some(project), _) => check_project(project)?,
             // The machine's project says nothing about a key that was made anywhere.
@@ -165,7 +165,7 @@ impl Provider for Gcp {
         stream::iter(calls).buffered(CONCURRENCY).collect().await
     }
 
-    /// The path narrows the listing to names that begin with it, the tags to secrets with these labels.
+    /// The path narrows the listing to names that begin with it, the tags to secrets with exactly these labels.
     async fn list(&self, query: &Query, _since: Instant) -> Result<Arc<Page>> {
         let parent = self.parent().await?;
         let after = query.after.as_deref().unwrap_or_default();
@@ -175,15 +175,19 @@ impl Provider for Gcp {
             .secrets
             .into_iter()
             .filter(|secret| last(&secret.name).starts_with(prefix))
+            .filter(|secret| query.tags.iter().all(|(key, value)| secret.labels.get(key) == Some(value)))
             .filter_map(|secret| {
                 let name = RemoteName::new(last(&secret.name)).ok()?;
-                Some(Listed { name, tags: secret.labels.into_iter().collect() })
+                Some(Listed { name, alias: None, tags: secret.labels.into_iter().collect() })
             })
             .collect();
         Ok(Arc::new(Page { items, next: Some(answer.next_page_token).filter(|next| !next.is_empty()) }))
     }
 
-    async fn close(&self) {}
+    /// Google revokes no tokens of service accounts: the token is forgotten, and ends within the hour.
+    async fn close(&self) {
+        drop(self.session.leave());
+    }
 }
 
 #[cfg(test)]

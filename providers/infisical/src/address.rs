@@ -1,7 +1,7 @@
 //! Where a secret lies: its folder and its name.
 
 /// A secret inside the store's environment.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Address {
     /// Absolute, without a slash at the end.
     pub(crate) folder: String,
@@ -22,16 +22,25 @@ impl Address {
         named.then(|| Self { folder, name: name.to_owned() })
     }
 
+    /// Whether this secret lies in the folder `scope` or below it.
+    pub(crate) fn is_within(&self, scope: &str) -> bool {
+        self.folder == scope || self.below(scope).is_some()
+    }
+
     /// The key that means this secret in a store whose folder is `scope`.
     pub(crate) fn key(&self, scope: &str) -> String {
         let Self { folder, name } = self;
         if folder == scope {
             return name.clone();
         }
-        match folder.strip_prefix(scope.trim_end_matches('/')).and_then(|below| below.strip_prefix('/')) {
+        match self.below(scope) {
             Some(below) => format!("{below}/{name}"),
             None => format!("{}/{name}", folder.trim_end_matches('/')),
         }
+    }
+
+    fn below(&self, scope: &str) -> Option<&str> {
+        self.folder.strip_prefix(scope.trim_end_matches('/'))?.strip_prefix('/')
     }
 }
 
@@ -91,6 +100,7 @@ mod tests {
         ] {
             let address = Address { folder: folder.into(), name: "A".into() };
             assert_eq!(address.key(scope), key);
+            assert_eq!(address.is_within(scope), !key.starts_with('/'));
             assert_eq!(Address::of(scope, key), Some(address));
         }
     }

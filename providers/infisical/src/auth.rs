@@ -2,13 +2,15 @@
 //!
 //! Every method ends in one request, `POST /v1/auth/{method}/login`, whose answer is an access token; they differ in
 //! the proof that they send. Token auth alone sends nothing. A new login is made for every new token, never a renewal:
-//! a token can be renewed only up to its longest life, and a login works at any time.
+//! a token can be renewed only up to its longest life, and a login works at any time. What a login gave is revoked in
+//! the end; the token of token auth is somebody else's.
 
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use keyferry_core::{CallObserver, Error, ErrorKind, Result, SecretBytes};
 use keyferry_rest::{Answer, BaseUrl, Client, Lease, Login};
+use serde_json::json;
 
 use crate::{
     auth::{
@@ -61,7 +63,20 @@ impl MachineIdentity {
             _ => "check the trusted IP addresses and the limits of the machine identity's access tokens",
         }
     }
+
+    /// Ends a token that [`Login::login`] gave.
+    pub(crate) async fn revoke(&self, token: &SecretBytes) {
+        if matches!(self.proof, Proof::Token(_)) {
+            return;
+        }
+        if let (Ok(url), Some(token)) = (self.base.join("v1/auth/token/revoke"), token.expose_str()) {
+            let _ = self.api.post(REVOKE, url).json(&json!({"accessToken": token})).send().await;
+        }
+    }
 }
+
+/// Ending a token, in the words of the metrics.
+const REVOKE: &str = "RevokeAccessToken";
 
 #[async_trait]
 impl Login for MachineIdentity {
@@ -97,6 +112,12 @@ fn refused(answer: &Answer, method: &Method) -> Error {
             ErrorKind::Unauthenticated,
             format!("auth.{field} is locked for some minutes after too many wrong logins; check {check}"),
         ),
+        401 if refusal::is_outside_of_organization(answer) => (
+            ErrorKind::InvalidConfig,
+            "the machine identity is no member of the sub-organization in secretsScope.organizationSlug; add it there, or \
+             correct the slug"
+                .to_owned(),
+        ),
         401 | 403 => {
             (ErrorKind::Unauthenticated, format!("Infisical refuses the login with auth.{field}; check {check}"))
         }
@@ -115,6 +136,13 @@ fn refused(answer: &Answer, method: &Method) -> Error {
         400 | 422 => (
             ErrorKind::InvalidConfig,
             format!("Infisical cannot make sense of the login with auth.{field}; check {check}"),
+        ),
+        500 => (
+            ErrorKind::Unavailable,
+            format!(
+                "Infisical fails at the login with auth.{field}, as it also does when a cloud does not accept the proof; \
+                 if it stays so, check {check}"
+            ),
         ),
         _ => return answer.refusal(),
     };

@@ -106,7 +106,8 @@ impl Client {
         }
     }
 
-    /// The secrets of `folder`. A folder that does not exist is an empty listing: see [`Client::must_exist`].
+    /// The secrets of `folder`. A folder or an environment that does not exist is an empty listing, whether the server
+    /// says so or keeps quiet about it, as older ones do: see [`Client::must_exist`].
     pub(crate) async fn listing(&self, folder: &str, extent: Extent) -> Result<Listing> {
         let url = self.url("v3/secrets/raw")?;
         let about = format!("the secrets of folder {folder} in {}", place(&self.scope));
@@ -121,7 +122,13 @@ impl Client {
                 .query("viewSecretValue", flag(shown))
         };
         let answer = self.authorized(request).await?;
-        if answer.is_success() { answer.json() } else { Err(refusal::error(&answer, &self.scope)) }
+        if answer.is_success() {
+            return answer.json();
+        }
+        match refusal::missing(&answer) {
+            Some(Missing::Folder) => Ok(Listing::default()),
+            _ => Err(refusal::error(&answer, &self.scope)),
+        }
     }
 
     /// Fails when `folder` or the environment does not exist. Empty listings do not tell.
@@ -135,6 +142,13 @@ impl Client {
                 let text = format!("there is no folder {folder} in {place}; create it, or correct {named}");
                 Err(self.http.invalid(GET, text))
             }
+        }
+    }
+
+    /// Gives the present login back, if there is one.
+    pub(crate) async fn leave(&self) {
+        if let Some(grant) = self.session.leave() {
+            self.session.login().revoke(&grant).await;
         }
     }
 

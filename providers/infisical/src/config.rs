@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use keyferry_clouds::{aws::AwsKeys, google::Endpoints};
+use keyferry_clouds::{Variables, aws::AwsKeys, google::Endpoints};
 use keyferry_core::{Error, ErrorKind, Result, SecretBytes};
 use keyferry_rest::{BaseUrl, Tls};
 
@@ -158,9 +158,7 @@ impl Ambient {
     pub fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
         let mut ambient = Self::default();
         let google = Endpoints::from_variables(&variable)?;
-        let azure = variable(AZURE_METADATA).map(|url| url.trim().to_owned()).filter(|url| !url.is_empty());
-        let azure = azure.map(|url| BaseUrl::parse(&url)).transpose();
-        let azure = azure.map_err(|wrong| format!("the environment variable {AZURE_METADATA} {wrong}"))?;
+        let azure = Variables::new(&variable).address(AZURE_METADATA)?;
         for (place, url) in [
             (&mut ambient.azure_metadata, azure),
             (&mut ambient.gcp_metadata, google.metadata),

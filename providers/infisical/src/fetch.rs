@@ -1,6 +1,10 @@
-//! Reading secrets: several of one folder by one listing, others by name.
+//! Reading secrets: those of many folders by one listing of the whole scope, several of one folder by one listing of it,
+//! others by name.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use futures::{StreamExt, stream};
 use keyferry_core::{Error, ErrorKind, Fetched, Locator, Result, Retry, Version, Want};
@@ -13,15 +17,22 @@ use crate::{
     wire::{Entry, Found},
 };
 
+mod search;
+
 /// One locator, understood.
 #[derive(Debug)]
 pub(crate) struct Ask {
     /// Where it stood in the batch.
     index: usize,
     address: Address,
+    /// It is known from a search only, which has found it among what the scope imports.
+    imported: bool,
     version: Option<u64>,
     want: Want,
 }
+
+/// What other backends call the newest version. Infisical has no name for it.
+const LATEST: &str = "latest";
 
 /// An answer, and the place in the batch of what was asked.
 pub(crate) type Answered = (usize, Result<Arc<Fetched>>);
@@ -34,18 +45,15 @@ impl Ask {
         let address = Address::of(scope, name.as_str()).ok_or_else(|| {
             wrong(format!("the key {name} names no secret; the secret's name must follow its last slash"))
         })?;
-        let version = version.as_ref().map(|version| {
+        let version = version.as_ref().filter(|version| version.as_str() != LATEST).map(|version| {
             version.as_str().parse().ok().filter(|number| *number > 0).ok_or_else(|| {
                 wrong(format!(
-                    "the version of the key {name} is not a whole number from 1 on, which is how Infisical counts them"
+                    "the version of the key {name} is neither {LATEST} nor a whole number from 1 on, which is how Infisical \
+                     counts them"
                 ))
             })
         });
-        Ok(Self { index, address, version: version.transpose()?, want: *want })
-    }
-
-    pub(crate) fn folder(&self) -> &str {
-        &self.address.folder
+        Ok(Self { index, address, imported: name.is_whole(), version: version.transpose()?, want: *want })
     }
 
     fn values(&self) -> Values {
@@ -53,8 +61,37 @@ impl Ask {
     }
 }
 
+/// The answers to a batch.
+pub(crate) async fn all(client: &Client, mut asks: Vec<Ask>) -> Vec<Answered> {
+    let mut answers = Vec::new();
+    if search::serves(client.scope(), &asks) {
+        (answers, asks) = search::answers(client, asks).await;
+    }
+    let folders = stream::iter(by_folder(asks)).map(|(path, asks)| folder(client, path, asks));
+    let answered: Vec<Vec<Answered>> = folders.buffer_unordered(PARALLEL).collect().await;
+    answers.extend(answered.into_iter().flatten());
+    answers
+}
+
+fn by_folder(asks: Vec<Ask>) -> BTreeMap<String, Vec<Ask>> {
+    let mut folders: BTreeMap<String, Vec<Ask>> = BTreeMap::new();
+    for ask in asks {
+        folders.entry(ask.address.folder.clone()).or_default().push(ask);
+    }
+    folders
+}
+
+fn each(asks: Vec<Ask>, error: &Error) -> Vec<Answered> {
+    asks.into_iter().map(|ask| (ask.index, Err(error.clone()))).collect()
+}
+
+/// Whether any of these wants values.
+fn values(asks: &[Ask]) -> Values {
+    if asks.iter().any(|ask| ask.want == Want::Value) { Values::Shown } else { Values::Hidden }
+}
+
 /// The answers to all that is asked of one folder.
-pub(crate) async fn folder(client: &Client, folder: String, asks: Vec<Ask>) -> Vec<Answered> {
+async fn folder(client: &Client, folder: String, asks: Vec<Ask>) -> Vec<Answered> {
     let (newest, mut singles): (Vec<_>, Vec<_>) = asks.into_iter().partition(|ask| ask.version.is_none());
     let mut answers = Vec::new();
     if newest.len() > 1 {
@@ -63,7 +100,7 @@ pub(crate) async fn folder(client: &Client, folder: String, asks: Vec<Ask>) -> V
                 answers = found;
                 singles.extend(absent);
             }
-            Err((error, asks)) => answers.extend(asks.into_iter().map(|ask| (ask.index, Err(error.clone())))),
+            Err((error, asks)) => answers.extend(each(asks, &error)),
         }
     } else {
         singles.extend(newest);
@@ -75,9 +112,8 @@ pub(crate) async fn folder(client: &Client, folder: String, asks: Vec<Ask>) -> V
 /// What one listing of the folder answers, and what it does not. It leaves out what the identity may not see, so what
 /// is absent may exist all the same.
 async fn listed(client: &Client, folder: &str, asks: Vec<Ask>) -> Result<(Vec<Answered>, Vec<Ask>), (Error, Vec<Ask>)> {
-    let values = if asks.iter().any(|ask| ask.want == Want::Value) { Values::Shown } else { Values::Hidden };
     // Subfolders are left out whatever the scope says, because reading by name does not look into them either.
-    let extent = Extent { imports: true, subfolders: false, values };
+    let extent = Extent { imports: true, subfolders: false, values: values(&asks) };
     let found = match client.listing(folder, extent).await {
         Ok(listing) => listing.by_name(),
         Err(error) if concerns_neighbours(&error) => HashMap::new(),

@@ -3,15 +3,14 @@
 use std::{collections::BTreeMap, num::NonZeroUsize, sync::Arc};
 
 use async_trait::async_trait;
-use futures::{StreamExt, stream};
 use keyferry_core::{CallObserver, Capabilities, Fetched, Locator, Page, Provider, Query, Result};
 use tokio::time::Instant;
 
 use crate::{
     PROVIDER,
-    client::{Client, Extent, PARALLEL, Values},
+    client::{Client, Extent, Values},
     config::InfisicalConfig,
-    fetch::{self, Answered, Ask},
+    fetch::{self, Ask},
     find,
 };
 
@@ -62,19 +61,16 @@ impl Provider for Infisical {
 
     async fn fetch(&self, at: &[Locator], _since: Instant) -> Vec<Result<Arc<Fetched>>> {
         let scope = &self.client.scope().secrets_path;
-        let mut answers = BTreeMap::new();
-        let mut folders: BTreeMap<String, Vec<Ask>> = BTreeMap::new();
+        let (mut answers, mut asks) = (BTreeMap::new(), Vec::new());
         for (index, locator) in at.iter().enumerate() {
             match Ask::parse(index, locator, scope) {
-                Ok(ask) => folders.entry(ask.folder().to_owned()).or_default().push(ask),
+                Ok(ask) => asks.push(ask),
                 Err(error) => {
                     answers.insert(index, Err(error));
                 }
             }
         }
-        let folders = stream::iter(folders).map(|(folder, asks)| fetch::folder(&self.client, folder, asks));
-        let answered: Vec<Vec<Answered>> = folders.buffer_unordered(PARALLEL).collect().await;
-        answers.extend(answered.into_iter().flatten());
+        answers.extend(fetch::all(&self.client, asks).await);
         answers.into_values().collect()
     }
 
@@ -82,5 +78,7 @@ impl Provider for Infisical {
         Ok(Arc::new(Page { items: find::matching(&self.client, query).await?, next: None }))
     }
 
-    async fn close(&self) {}
+    async fn close(&self) {
+        self.client.leave().await;
+    }
 }

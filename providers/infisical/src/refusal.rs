@@ -86,6 +86,11 @@ pub(crate) fn lacks_organization(answer: &Answer) -> bool {
     Refusal::of(answer).is_some_and(|refusal| refusal.says("organization with"))
 }
 
+/// Whether `answer`, a 401 to a login, says that the identity itself is known, but not to the sub-organization.
+pub(crate) fn is_outside_of_organization(answer: &Answer) -> bool {
+    Refusal::of(answer).is_some_and(|refusal| refusal.says("authorized to access sub organization"))
+}
+
 /// `environment prod of project web`.
 pub(crate) fn place(scope: &Scope) -> String {
     format!("environment {} of project {}", scope.environment_slug, scope.project_slug)
@@ -111,7 +116,6 @@ pub(crate) fn error(answer: &Answer, scope: &Scope) -> Error {
             ),
         ),
         (404, Some(Missing::Environment)) => no_environment(answer, scope),
-        (404, Some(Missing::Folder)) => answer.error(ErrorKind::NotFound, format!("there is no folder for {about}")),
         (404, Some(Missing::Project)) => answer.error(
             ErrorKind::InvalidConfig,
             format!(
@@ -119,7 +123,7 @@ pub(crate) fn error(answer: &Answer, scope: &Scope) -> Error {
                  secretsScope.projectSlug (the slug stands in the project's settings)"
             ),
         ),
-        (404, Some(Missing::Secret)) => {
+        (404, Some(Missing::Folder | Missing::Secret)) => {
             let about = about.strip_prefix("the ").unwrap_or(about);
             answer.error(ErrorKind::NotFound, format!("there is no {about}"))
         }

@@ -1,10 +1,12 @@
 //! The shapes of the API's answers, as far as they are read.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use keyferry_core::SecretBytes;
 use keyferry_rest::{optional_secret, secret};
 use serde::Deserialize;
+
+use crate::address::{self, Address};
 
 /// `GET /v3/secrets/raw/{name}`.
 #[derive(Deserialize)]
@@ -13,7 +15,7 @@ pub(crate) struct One {
 }
 
 /// `GET /v3/secrets/raw`.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 pub(crate) struct Listing {
     pub(crate) secrets: Vec<Entry>,
     #[serde(default)]
@@ -22,13 +24,7 @@ pub(crate) struct Listing {
 
 /// The secrets that one import brings into a listed folder.
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
 pub(crate) struct Import {
-    /// Where they come from.
-    #[serde(default)]
-    pub(crate) environment: String,
-    #[serde(default)]
-    pub(crate) secret_path: String,
     pub(crate) secrets: Vec<Entry>,
 }
 
@@ -84,6 +80,21 @@ impl Listing {
         self.secrets.is_empty() && self.imports.iter().all(|import| import.secrets.is_empty())
     }
 
+    /// The secrets of the listed folder `root` and of the folders below it, each with its address.
+    pub(crate) fn own(&self, root: &str) -> impl Iterator<Item = (Address, &Entry)> {
+        self.secrets.iter().map(move |entry| {
+            let folder = entry.secret_path.as_deref().map_or_else(|| root.to_owned(), address::normal);
+            (Address { folder, name: entry.secret_key.clone() }, entry)
+        })
+    }
+
+    /// The imported secrets as a search finds them: of several with a name the first.
+    pub(crate) fn imported(&self) -> impl Iterator<Item = &Entry> {
+        let mut taken = HashSet::new();
+        let imported = self.imports.iter().flat_map(|import| &import.secrets);
+        imported.filter(move |entry| taken.insert(entry.secret_key.as_str()))
+    }
+
     /// The secrets of one folder by name, as reading each by its name finds them: the folder's own go before imported
     /// ones, and a later import before an earlier one.
     pub(crate) fn by_name(self) -> HashMap<String, Found> {
@@ -137,10 +148,30 @@ mod tests {
     }
 
     #[test]
+    fn a_search_finds_own_secrets_by_folder_and_then_the_first_import() {
+        let listing: Listing = serde_json::from_value(json!({
+            "secrets": [
+                {"secretKey": "B", "secretPath": "/app/db/"},
+                {"secretKey": "A", "secretPath": "/app"},
+                {"secretKey": "C"},
+            ],
+            "imports": [
+                {"secrets": [{"secretKey": "A", "version": 1}, {"secretKey": "D", "version": 2}]},
+                {"secrets": [{"secretKey": "D", "version": 3}, {"secretKey": "E", "version": 4}]},
+            ],
+        }))
+        .expect("a listing");
+        let own = listing.own("/app").map(|(address, _)| format!("{} {}", address.folder, address.name));
+        assert_eq!(own.collect::<Vec<_>>(), ["/app/db B", "/app A", "/app C"]);
+        let imported = listing.imported().map(|entry| (entry.secret_key.as_str(), entry.version));
+        assert_eq!(imported.collect::<Vec<_>>(), [("A", Some(1)), ("D", Some(2)), ("E", Some(4))]);
+    }
+
+    #[test]
     fn a_listing_must_say_that_it_is_empty() {
         assert!(serde_json::from_str::<Listing>("{}").is_err());
         assert!(serde_json::from_str::<Listing>(r#"{"secrets": []}"#).is_ok_and(|listing| listing.is_empty()));
-        let hollow = r#"{"secrets": [], "imports": [{"secretPath": "/", "environment": "e", "secrets": []}]}"#;
+        let hollow = r#"{"secrets": [], "imports": [{"secrets": []}]}"#;
         assert!(serde_json::from_str::<Listing>(hollow).is_ok_and(|listing| listing.is_empty()));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use keyferry_core::{CallObserver, Error, ErrorKind, Result, Retry};
+use keyferry_core::{CallObserver, Error, ErrorKind, Result, Retry, SecretBytes};
 use keyferry_rest::{Answer, BaseUrl, Client, Method, Request, Tls};
 use serde::Deserialize;
 
@@ -39,13 +39,17 @@ impl KubernetesClient {
         if namespace.is_empty() || namespace.len() > 63 || !namespace.bytes().all(is_label) {
             return Err(invalid(format!("remoteNamespace {namespace:?} is not a name of a namespace; correct it")));
         }
+        // A kubeconfig has a server and a CA of its own, so what is wrong with them is not wrong with `server`.
+        let within = match auth {
+            Auth::Kubeconfig(_) => "the kubeconfig that authRef names cannot be used: ",
+            _ => "",
+        };
         let (target, access) = match auth {
             Auth::Cert(identity) => {
                 (Target { server, roots, identity: Some(identity), token: None }, Access::Certificate)
             }
             Auth::Kubeconfig(text) => {
-                let mut target = kubeconfig::parse(&text)
-                    .map_err(|text| invalid(format!("the kubeconfig that authRef names cannot be used: {text}")))?;
+                let mut target = kubeconfig::parse(&text).map_err(|text| invalid(format!("{within}{text}")))?;
                 let access = target.token.take().map_or(Access::Certificate, Access::Fixed);
                 (target, access)
             }
@@ -56,11 +60,19 @@ impl KubernetesClient {
                 (Target { server, roots, identity: None, token: None }, Access::Fixed(token.trimmed()))
             }
         };
+        let (token_field, server_field) = match within {
+            "" => ("auth.token.bearerToken: the token in the Secret", "server.url"),
+            _ => ("its token", "its server"),
+        };
+        if let Access::Fixed(token) = &access {
+            usable(token).map_err(|text| invalid(format!("{within}{token_field} {text}")))?;
+        }
         let tls = Tls { roots: target.roots, identity: target.identity };
-        let http = Client::new(PROVIDER, &tls, observer)?;
+        let http = Client::new(PROVIDER, &tls, observer)
+            .map_err(|error| Error { message: format!("{within}{}", error.message), ..error })?;
         let address = target.server.trim();
         let address = if address.contains("://") { address.to_owned() } else { format!("https://{address}") };
-        let server = BaseUrl::parse(&address).map_err(|error| invalid(format!("server.url {error}")))?;
+        let server = BaseUrl::parse(&address).map_err(|error| invalid(format!("{within}{server_field} {error}")))?;
         Ok(Self { http, server, access, namespace })
     }
 
@@ -108,6 +120,16 @@ impl KubernetesClient {
     pub(crate) fn invalid(&self, operation: &'static str, message: impl fmt::Display) -> Error {
         self.http.invalid(operation, message)
     }
+}
+
+fn usable(token: &SecretBytes) -> Result<(), &'static str> {
+    if token.is_empty() {
+        return Err("is empty; put one there");
+    }
+    if !token.expose().iter().all(u8::is_ascii_graphic) {
+        return Err("has white space or another character that no token has; correct it");
+    }
+    Ok(())
 }
 
 const UNAUTHENTICATED: &str =

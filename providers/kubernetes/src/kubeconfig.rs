@@ -30,12 +30,17 @@ pub(crate) fn parse(text: &SecretBytes) -> Result<Target, String> {
     let server =
         cluster.server.filter(|server| !server.trim().is_empty()).ok_or(format!("its {place} has no server"))?;
     let roots = decoded(&place, "certificate-authority-data", cluster.certificate_authority_data)?;
+    if roots.as_ref().is_some_and(|roots| !roots.windows(PEM.len()).any(|part| part == PEM)) {
+        return Err(format!("the certificate-authority-data of its {place} holds no certificate in PEM form"));
+    }
     let place = format!("user {:?}", context.user);
     user.refuse(&place)?;
     let certificate = decoded(&place, "client-certificate-data", user.client_certificate_data)?;
     let key = decoded(&place, "client-key-data", user.client_key_data)?;
     let identity = match (certificate, key) {
-        (Some(certificates), Some(key)) => Some(Identity { certificates, key: SecretBytes::new(key) }),
+        (Some(certificates), Some(key)) => {
+            Some(Identity { certificates, key: SecretBytes::new(key), field: "its user" })
+        }
         (None, None) => None,
         _ => {
             return Err(format!("its {place} has only one of client-certificate-data and client-key-data; give both"));
@@ -47,6 +52,9 @@ pub(crate) fn parse(text: &SecretBytes) -> Result<Target, String> {
     }
     Ok(Target { server, roots, identity, token })
 }
+
+/// What every certificate begins with.
+const PEM: &[u8] = b"-----BEGIN CERTIFICATE-----";
 
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -174,7 +182,7 @@ fn decoded(place: &str, field: &str, text: Option<String>) -> Result<Option<Vec<
 mod tests {
     use keyferry_core::SecretBytes;
 
-    use super::{Target, parse};
+    use super::{PEM, Target, parse};
 
     fn kubeconfig(cluster: &str, user: &str) -> String {
         format!(
@@ -185,7 +193,8 @@ mod tests {
         )
     }
 
-    const SERVER: &str = "{server: 'https://far:6443', certificate-authority-data: Q0E=}";
+    const SERVER: &str =
+        "{server: 'https://far:6443', certificate-authority-data: LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0t}";
 
     fn parsed(text: &str) -> Result<Target, String> {
         parse(&SecretBytes::from(text))
@@ -194,7 +203,7 @@ mod tests {
     #[test]
     fn the_current_context_says_where_and_as_whom() {
         let target = parsed(&kubeconfig(SERVER, "{token: \"hunter2\\n\"}")).expect("a kubeconfig");
-        assert_eq!((target.server.as_str(), target.roots.as_deref()), ("https://far:6443", Some(b"CA".as_slice())));
+        assert_eq!((target.server.as_str(), target.roots.as_deref()), ("https://far:6443", Some(PEM)));
         assert_eq!(target.token, Some(SecretBytes::from("hunter2")));
         assert!(target.identity.is_none());
         let user = "{client-certificate-data: Y2VydA==, client-key-data: a2V5}";
@@ -231,6 +240,11 @@ mod tests {
                 "{server: 'https://a', certificate-authority-data: '?'}",
                 token,
                 "certificate-authority-data of its cluster",
+            ),
+            (
+                "{server: 'https://a', certificate-authority-data: aHVudGVyMg==}",
+                token,
+                "the certificate-authority-data of its cluster \"c\" holds no certificate in PEM form",
             ),
             ("{server: 'https://a', proxy-url: 'http://p'}", token, "proxy-url"),
             ("{server: 'https://a', tls-server-name: b}", token, "tls-server-name"),

@@ -66,7 +66,7 @@ impl Provider for Kubernetes {
             return Err(unsupported(operation::LIST, "Secrets have no paths; remove `find.path`"));
         }
         let names = self.client.names(&query.tags, query.after.as_deref()).await?;
-        let listed = |(name, tags): (String, _)| Some(Listed { name: RemoteName::new(name).ok()?, tags });
+        let listed = |(name, tags): (String, _)| Some(Listed { name: RemoteName::new(name).ok()?, alias: None, tags });
         Ok(Arc::new(Page { items: names.items.into_iter().filter_map(listed).collect(), next: names.next }))
     }
 

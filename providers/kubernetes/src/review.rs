@@ -22,6 +22,10 @@ impl KubernetesClient {
         let attributes = json!({"namespace": self.namespace(), "verb": "get", "resource": "secrets"});
         let spec = json!({"resourceAttributes": attributes});
         let answer = self.review(operation::ACCESS_REVIEW, "SelfSubjectAccessReview", &spec).await?;
+        // Who may ask nothing at all may still read; that much is found out by reading.
+        if answer.status() == 403 {
+            return Ok(());
+        }
         let Reviewed { status: Access { allowed } } = reviewed(&answer, self.namespace())?;
         if allowed {
             return Ok(());

@@ -115,6 +115,11 @@ impl Answer {
         }
     }
 
+    /// This redirect is followed: for the observer it is no failure.
+    pub fn follow(mut self) {
+        self.record.end(Ok(()));
+    }
+
     /// What the request was about, as [`crate::Request::about`] said.
     pub fn about(&self) -> &str {
         &self.about

@@ -17,6 +17,8 @@ pub enum InvalidUrl {
     DotSegment,
     /// It has a query or a fragment.
     Extra,
+    /// A path has a tab or a line break.
+    LineBreak,
     /// It is not a URL with a host.
     NotAUrl,
     /// It is a URL of another scheme than `http` or `https`.
@@ -29,6 +31,7 @@ impl fmt::Display for InvalidUrl {
             Self::Credentials => "must not hold a user name or password",
             Self::DotSegment => "must not have a path segment `.` or `..`",
             Self::Extra => "must not have a query (`?`) or fragment (`#`)",
+            Self::LineBreak => "must not have a tab or a line break",
             Self::NotAUrl => "is not a URL with a host; write it like https://host:port",
             Self::Scheme => "must begin with https:// or http://",
         })
@@ -58,6 +61,10 @@ impl BaseUrl {
     /// The address of `path` below this one. `path` is plain text: whatever a URL gives a meaning to is encoded,
     /// except the slash, so that no name can reach into the query or out of the base.
     pub fn join(&self, path: &str) -> Result<Url, InvalidUrl> {
+        // URLs are written without them: what is left of `.<tab>.` would be a segment `..`.
+        if path.contains(['\t', '\n', '\r']) {
+            return Err(InvalidUrl::LineBreak);
+        }
         if path.split('/').any(|segment| matches!(segment, "." | "..")) {
             return Err(InvalidUrl::DotSegment);
         }
@@ -113,6 +120,9 @@ mod tests {
         let base = BaseUrl::parse("http://h/v1").expect("valid base");
         assert_eq!(base.join("a/../sys"), Err(InvalidUrl::DotSegment));
         assert_eq!(base.join("./a"), Err(InvalidUrl::DotSegment));
+        for path in ["a/.\t./sys", "a/.\n./sys", "\r..", "a\n"] {
+            assert_eq!(base.join(path), Err(InvalidUrl::LineBreak), "{path:?}");
+        }
     }
 
     #[test]

@@ -19,23 +19,27 @@ pub struct Client {
     provider: &'static str,
 }
 
+/// What the metrics know the opening of connections as.
+pub(crate) const CONNECT: &str = "Connect";
+/// How we introduce ourselves.
+pub(crate) const AGENT: &str = concat!("keyferry/", env!("CARGO_PKG_VERSION"));
 /// Long enough for a slow network; the layers bound the whole call.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 /// Longer than the usual refresh interval of a store that is in use.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
+pub(crate) const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
 /// As many as a store has requests under way, so that a burst opens each connection once.
-const IDLE_CONNECTIONS: usize = 64;
+pub(crate) const IDLE_CONNECTIONS: usize = 64;
 /// Finds out that a peer has vanished, for a request that waits for its answer without a time limit of its own.
-const KEEPALIVE: Duration = Duration::from_secs(30);
+pub(crate) const KEEPALIVE: Duration = Duration::from_secs(30);
 
 impl Client {
     /// A client for the backend that calls itself `provider` (see [`keyferry_core::Provider::name`]).
     ///
     /// Fails with [`ErrorKind::InvalidConfig`] when the certificates or the key cannot be used.
     pub fn new(provider: &'static str, tls: &Tls, observer: Arc<dyn CallObserver>) -> Result<Self> {
-        let invalid = |message: String| Error::new(ErrorKind::InvalidConfig, provider, "Connect", message);
+        let invalid = |message: String| Error::new(ErrorKind::InvalidConfig, provider, CONNECT, message);
         let http = reqwest::Client::builder()
-            .user_agent(concat!("keyferry/", env!("CARGO_PKG_VERSION")))
+            .user_agent(AGENT)
             .redirect(redirect::Policy::none())
             .retry(reqwest::retry::never())
             .connect_timeout(CONNECT_TIMEOUT)

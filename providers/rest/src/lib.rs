@@ -25,12 +25,13 @@
 //! # }
 //! ```
 //!
-//! A [`Session`] keeps a login for all callers. There is no retry, no limit and no time limit in here, except for
+//! A [`Session`] keeps a login for all callers; [`Lines`] are connections that are logged in themselves. There is no retry, no limit and no time limit in here, except for
 //! opening a connection: those are layers.
 
 mod answer;
 mod base_url;
 mod client;
+mod lines;
 mod record;
 mod request;
 mod secret;
@@ -42,9 +43,11 @@ mod transport;
 pub use answer::Answer;
 pub use base_url::{BaseUrl, InvalidUrl};
 pub use client::Client;
+pub use lines::{LineLogin, Lines};
 pub use request::Request;
 pub use reqwest::Method;
 pub use secret::{optional_secret, secret};
 pub use session::{Grant, Lease, Login, Session};
 pub use tls::{Identity, Tls};
+pub use transport::find_cause;
 pub use url::Url;

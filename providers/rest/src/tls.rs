@@ -32,6 +32,8 @@ pub struct Identity {
     pub certificates: Vec<u8>,
     /// Its private key in PEM (PKCS#8, PKCS#1 or SEC1), not encrypted.
     pub key: SecretBytes,
+    /// Where the store names it, for messages.
+    pub field: &'static str,
 }
 
 impl Tls {
@@ -56,7 +58,7 @@ impl Tls {
             Some(identity) => {
                 let (certificates, key) = identity.parse()?;
                 let config = builder.with_client_auth_cert(certificates, key);
-                config.map_err(|_| "the client certificate and its key do not belong together")?
+                config.map_err(|_| identity.wrong("the client certificate and its key do not belong together"))?
             }
             None => builder.with_no_client_auth(),
         };
@@ -96,16 +98,22 @@ fn without_base64(text: &[u8]) -> Option<Vec<u8>> {
 }
 
 impl Identity {
-    fn parse(&self) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), &'static str> {
+    fn parse(&self) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), String> {
+        let no_certificate = || self.wrong("the client certificate is not in PEM form");
         let certificates: Vec<_> = CertificateDer::pem_slice_iter(&self.certificates)
             .collect::<Result<_, _>>()
-            .map_err(|_| "the client certificate is not in PEM form")?;
+            .map_err(|_| no_certificate())?;
         if certificates.is_empty() {
-            return Err("the client certificate is not in PEM form");
+            return Err(no_certificate());
         }
-        let key = PrivateKeyDer::from_pem_slice(self.key.expose())
-            .map_err(|_| "the client certificate's key is not a private key in PEM form without a password")?;
+        let key = PrivateKeyDer::from_pem_slice(self.key.expose()).map_err(|_| {
+            self.wrong("the client certificate's key is not a private key in PEM form without a password")
+        })?;
         Ok((certificates, key))
+    }
+
+    fn wrong(&self, what: &str) -> String {
+        format!("{}: {what}; correct what it names", self.field)
     }
 }
 
@@ -146,19 +154,26 @@ mod tests {
     fn an_identity_needs_both_halves() {
         let (certificate, key) = signed();
         let with = |certificates: &str, key: &str| {
-            let identity = Identity { certificates: certificates.into(), key: SecretBytes::from(key) };
+            let identity = Identity { certificates: certificates.into(), key: SecretBytes::from(key), field: "tls" };
             Tls { identity: Some(identity), ..Tls::default() }.config().map(|_| ())
         };
         assert_eq!(with(&certificate, &key), Ok(()));
-        assert!(with("hunter2", &key).is_err_and(|error| error.contains("certificate is not in PEM")));
-        assert!(with(&certificate, "hunter2").is_err_and(|error| error.contains("key is not")));
-        assert!(with(&certificate, &signed().1).is_err_and(|error| error.contains("belong together")));
+        for (certificate, key, told) in [
+            ("hunter2", key.as_str(), "tls: the client certificate is not in PEM form; correct what it names"),
+            ("", &key, "tls: the client certificate is not in PEM form"),
+            (&certificate, "hunter2", "tls: the client certificate's key is not a private key in PEM form without"),
+            (&certificate, &signed().1, "tls: the client certificate and its key do not belong together"),
+        ] {
+            let error = with(certificate, key).expect_err(told);
+            assert!(error.starts_with(told) && !error.contains("hunter2"), "{error}");
+        }
     }
 
     #[test]
     fn debug_shows_no_key() {
         let (certificate, key) = signed();
-        let identity = Identity { certificates: certificate.into(), key: SecretBytes::from(key.as_str()) };
+        let identity =
+            Identity { certificates: certificate.into(), key: SecretBytes::from(key.as_str()), field: "tls" };
         let line = key.lines().nth(1).expect("a body");
         assert!(!format!("{identity:?}").contains(line));
     }

@@ -118,7 +118,8 @@ async fn the_client_shows_its_certificate_where_it_is_asked() {
     let ca = authority();
     let server = serve(&signed_by(&ca, "127.0.0.1"), Some(&ca.pem())).await;
     let client = signed_by(&ca, "keyferry");
-    let identity = Identity { certificates: client.certificate.into(), key: SecretBytes::from(client.key) };
+    let identity =
+        Identity { certificates: client.certificate.into(), key: SecretBytes::from(client.key), field: "tls" };
     let tls = Tls { identity: Some(identity), ..trusting(&ca.pem()) };
     assert_eq!(connect(&server, &tls).await, Ok(()));
     refused(connect(&server, &trusting(&ca.pem())).await, "it may ask for a client certificate");

@@ -7,7 +7,7 @@ use std::{
 };
 
 use keyferry_core::{Call, CallObserver, Error, ErrorKind, Retry, SecretBytes};
-use keyferry_rest::{Answer, BaseUrl, Client, Tls};
+use keyferry_rest::{Answer, BaseUrl, Client, LineLogin, Lines, Tls};
 use keyferry_testkit::{Reply, ScriptedServer};
 use serde::Deserialize;
 use serde_json::json;
@@ -227,4 +227,27 @@ async fn what_cannot_be_sent_is_said_without_the_value() {
     let name = rig.client.get("Read", url).header("X Y", "z").send().await.expect_err("a failure");
     assert!(name.message.contains(r#""X Y" is not a name"#), "{name}");
     assert!(rig.server.requests().is_empty() && rig.heard.outcomes().is_empty());
+}
+
+struct SaysItOnce(bool);
+
+impl LineLogin for SaysItOnce {
+    fn answer(&mut self, _challenges: &[&str]) -> Option<SecretBytes> {
+        (!std::mem::replace(&mut self.0, true)).then(|| SecretBytes::from("hunter2"))
+    }
+}
+
+#[tokio::test]
+async fn all_tries_of_a_login_on_a_line_are_one_call() {
+    let rig = rig(Reply::text(401, "")).await;
+    let lines = Lines::new("Test", &Tls::default()).expect("lines");
+    let url = BaseUrl::parse(&rig.server.url()).expect("a URL").as_url().clone();
+    let request = rig.client.get("Read", url).bearer(&SecretBytes::from("another"));
+    let answer = request.send_on(&lines, &mut SaysItOnce(false)).await.expect("an answer");
+    assert_eq!(answer.refusal().kind, ErrorKind::Unauthenticated);
+    drop(answer);
+    assert_eq!(rig.heard.outcomes(), [Err(ErrorKind::Unauthenticated)]);
+    let requests = rig.server.requests();
+    let shown: Vec<_> = requests.iter().map(|request| request.header("authorization")).collect();
+    assert_eq!(shown, ["", "hunter2"]);
 }

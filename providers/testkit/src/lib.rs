@@ -1,6 +1,8 @@
 //! What backends and layers are tested with: the conformance suite that each of them passes, a backend in memory whose
 //! behaviour the test writes, and a scripted HTTP server.
 
+pub mod ask;
+
 mod conformance;
 mod memory;
 mod report;

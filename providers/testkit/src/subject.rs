@@ -56,6 +56,11 @@ pub trait Subject: Send + Sync {
     /// Stores a value, as a new version where the name is there already.
     async fn put(&self, name: &RemoteName, value: &[u8]) -> Able<Stored>;
 
+    /// Stores a JSON object, as the secret that users select properties from.
+    async fn put_object(&self, name: &RemoteName, json: &str) -> Able<Stored> {
+        self.put(name, json.as_bytes()).await
+    }
+
     /// Removes the secret altogether.
     async fn delete(&self, _name: &RemoteName) -> Able {
         Err(Cannot("the test cannot delete"))

@@ -8,7 +8,8 @@ use tokio::{sync::Mutex, time::Instant};
 
 use crate::{
     auth::Auth,
-    client::{VaultClient, ended},
+    client::{VaultClient, ended, operation},
+    headers::carried,
     session::{Token, VaultLogin},
 };
 
@@ -46,15 +47,19 @@ struct Verdict {
 const REST: Duration = Duration::from_hours(1);
 
 impl Access {
-    pub(crate) fn new(client: Arc<VaultClient>, auth: Auth) -> Self {
+    pub(crate) fn new(client: Arc<VaultClient>, auth: Auth) -> Result<Self> {
         let credential = match auth {
             Auth::Login { path, method } => {
                 Credential::Login(Box::new(Session::new(VaultLogin { client: Arc::clone(&client), path, method })))
             }
             Auth::None => Credential::None,
-            Auth::Token(token) => Credential::Token(token.trimmed()),
+            Auth::Token(token) => {
+                let token = token.trimmed();
+                usable(&token).map_err(|text| client.invalid(operation::LOOKUP_SELF, text))?;
+                Credential::Token(token)
+            }
         };
-        Self { client, credential, doubt: Mutex::default() }
+        Ok(Self { client, credential, doubt: Mutex::default() })
     }
 
     /// Makes `call` with the store's token. If its login turns out to have ended, makes it once more with a new one.
@@ -183,6 +188,11 @@ impl fmt::Debug for Access {
             Credential::Token(_) => "Access::Token",
         })
     }
+}
+
+fn usable(token: &SecretBytes) -> Result<(), String> {
+    let what = "auth.tokenSecretRef: the token in the Secret";
+    if token.is_empty() { Err(format!("{what} is empty; put one there")) } else { carried(what, token.expose()) }
 }
 
 fn is_denial(error: &Error) -> bool {

@@ -108,7 +108,7 @@ impl LoginMethod {
                 ("login".into(), role("role", name).into_iter().chain([jwt]).collect())
             }
             Self::Password { username, password } => {
-                (format!("login/{username}"), vec![("password", password.clone())])
+                (format!("login/{}", username.trim()), vec![("password", password.clone())])
             }
         };
         Ok(Credentials { path, members })

@@ -10,13 +10,14 @@ use keyferry_core::{CallObserver, Error, ErrorKind, Result, Retry, SecretBytes};
 use keyferry_rest::{Answer, BaseUrl, Client, Method, Request, Tls};
 use serde::Deserialize;
 
-use crate::{PROVIDER, config::VaultConfig};
+use crate::{PROVIDER, config::VaultConfig, headers, standby};
 
 /// What can be asked, by the names that the metrics know.
 pub(crate) mod operation {
     pub(crate) const LIST: &str = "ListSecrets";
     pub(crate) const LOGIN: &str = "Login";
     pub(crate) const LOOKUP_SELF: &str = "LookupSelf";
+    pub(crate) const MOUNT: &str = "ReadMount";
     pub(crate) const READ: &str = "ReadSecretData";
     pub(crate) const RENEW_SELF: &str = "RenewSelf";
     pub(crate) const REVOKE_SELF: &str = "RevokeSelf";
@@ -34,6 +35,29 @@ pub(crate) struct VaultClient {
     index: Option<Mutex<Option<String>>>,
 }
 
+/// What is asked of the server.
+#[derive(Clone, Debug)]
+pub(crate) struct Ask<'a> {
+    pub(crate) operation: &'static str,
+    pub(crate) method: Method,
+    pub(crate) within: Within,
+    /// Below `/v1`.
+    pub(crate) path: &'a str,
+    pub(crate) token: Option<&'a SecretBytes>,
+}
+
+impl<'a> Ask<'a> {
+    /// Reads something where the secrets are.
+    pub(crate) fn read(operation: &'static str, path: &'a str, token: Option<&'a SecretBytes>) -> Self {
+        Self { operation, method: Method::GET, within: Within::Secrets, path, token }
+    }
+
+    /// Does something to a login.
+    pub(crate) fn login(operation: &'static str, path: &'a str, token: Option<&'a SecretBytes>) -> Self {
+        Self { operation, method: Method::POST, within: Within::Auth, path, token }
+    }
+}
+
 /// In which namespace a request is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Within {
@@ -46,6 +70,7 @@ impl VaultClient {
         let http = Client::new(PROVIDER, tls, observer)?;
         let server =
             BaseUrl::parse(&config.server).map_err(|error| http.invalid("Connect", format!("server: {error}")))?;
+        headers::check(config).map_err(|text| http.invalid("Connect", text))?;
         let consistent = config.read_your_writes || config.forward_inconsistent;
         Ok(Self {
             http,
@@ -58,18 +83,26 @@ impl VaultClient {
         })
     }
 
-    /// A request for `path` below `/v1`.
-    pub(crate) fn request(
-        &self,
-        operation: &'static str,
-        method: Method,
-        within: Within,
-        path: &str,
-        token: Option<&SecretBytes>,
-    ) -> Result<Request<'_>> {
-        let url = self.server.join(&format!("v1/{path}"));
-        let url = url.map_err(|error| self.invalid(operation, format!("the path {path} {error}")))?;
-        let mut request = self.http.request(operation, method, url).about(path);
+    /// Sends a request that `complete` finishes. A standby that sends its clients on to the active node is followed once.
+    pub(crate) async fn send<'a, C>(&'a self, ask: Ask<'_>, complete: C) -> Result<Answer>
+    where
+        C: Fn(Request<'a>) -> Request<'a>,
+    {
+        let answer = complete(self.request(&self.server, &ask)?).send().await?;
+        match standby::active_node(&self.server, ask.path, &answer) {
+            Some(node) => {
+                answer.follow();
+                complete(self.request(&node, &ask)?).send().await
+            }
+            None => Ok(answer),
+        }
+    }
+
+    fn request(&self, server: &BaseUrl, ask: &Ask<'_>) -> Result<Request<'_>> {
+        let Ask { operation, method, within, path, token } = ask;
+        let url = server.join(&format!("v1/{path}"));
+        let url = url.map_err(|error| self.invalid(operation, format!("the path {path:?} {error}")))?;
+        let mut request = self.http.request(operation, method.clone(), url).about(*path);
         for (name, value) in &self.headers {
             request = request.secret_header(name, value);
         }
@@ -159,6 +192,12 @@ impl Refused {
 pub(crate) fn refusal(answer: &Answer, within: Within) -> Error {
     let (about, refused) = (answer.about(), Refused::of(answer));
     match answer.status() {
+        // Also said by servers that want a token for each request, where an agent should have added one.
+        400 if refused.says("missing client token") => answer.error(ErrorKind::Unauthenticated, NO_TOKEN),
+        // An engine that changes to version 2, or that has only just been mounted.
+        400 if refused.says("Upgrading from non-versioned") => answer
+            .error(ErrorKind::Unavailable, format!("the engine of {about} is being set up"))
+            .with_retry(Retry::Backoff),
         403 if refused.says("invalid token") => answer.error(ErrorKind::Unauthenticated, INVALID_TOKEN),
         403 => answer.error(
             ErrorKind::AccessDenied,
@@ -175,6 +214,8 @@ pub(crate) fn refusal(answer: &Answer, within: Within) -> Error {
 }
 
 pub(crate) const INVALID_TOKEN: &str = "the token is not valid, or no longer; a new one is needed";
+const NO_TOKEN: &str =
+    "no token came with the request; name a way to log in in `auth`, or let the agent at `server` add one";
 
 /// A token that has been found invalid before.
 pub(crate) fn ended() -> Error {
@@ -194,7 +235,10 @@ fn absence(answer: &Answer, refused: &Refused, within: Within) -> Error {
         return answer.error(ErrorKind::InvalidConfig, text);
     }
     if refused.warnings.as_ref().is_some_and(|warnings| !warnings.is_empty()) {
-        let text = format!("the engine does not know {about}; if it is KV version 2, set `version: v2` in the store");
+        let text = format!(
+            "the engine does not know {about}; if it is KV version 2, set `version: v2` in the store, and `path` to where it \
+             is mounted and no more"
+        );
         return answer.error(ErrorKind::InvalidConfig, text);
     }
     match &refused.errors {

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use keyferry_core::{Error, ErrorKind, Fetched, Result, SecretBytes, Version, canonical_object};
-use keyferry_rest::{Answer, Method};
+use keyferry_rest::Answer;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::{
-    client::{VaultClient, Within, operation, refusal},
+    client::{Ask, VaultClient, Within, operation, refusal},
     config::KvVersion,
 };
 
@@ -56,11 +56,13 @@ impl VaultClient {
         version: Option<&str>,
         token: Option<&SecretBytes>,
     ) -> Result<Fetched> {
-        let mut request = self.request(operation::READ, Method::GET, Within::Secrets, path, token)?;
-        if let Some(version) = version {
-            request = request.query("version", version);
-        }
-        let answer = request.send().await?;
+        let ask = Ask::read(operation::READ, path, token);
+        let answer = self
+            .send(ask, |request| match version {
+                Some(version) => request.query("version", version),
+                None => request,
+            })
+            .await?;
         match engine {
             KvVersion::V1 => {
                 if !answer.is_success() {
@@ -69,13 +71,13 @@ impl VaultClient {
                 let Unversioned { data } = answer.json()?;
                 Ok(Fetched::new(canonical(&answer, data)?, None))
             }
-            KvVersion::V2 => versioned(&answer),
+            KvVersion::V2 => versioned(&answer, version),
         }
     }
 
     /// The metadata of all versions at `path`.
     pub(crate) async fn metadata(&self, path: &str, token: Option<&SecretBytes>) -> Result<Metadata> {
-        let answer = self.request(operation::READ, Method::GET, Within::Secrets, path, token)?.send().await?;
+        let answer = self.send(Ask::read(operation::READ, path, token), |request| request).await?;
         if !answer.is_success() {
             return Err(refusal(&answer, Within::Secrets));
         }
@@ -90,8 +92,8 @@ impl VaultClient {
         }
         // A folder is addressed with a slash, or policies for `folder/*` do not apply.
         let folder = format!("{path}/");
-        let request = self.request(operation::LIST, Method::GET, Within::Secrets, &folder, token)?;
-        let answer = request.query("list", "true").send().await?;
+        let ask = Ask::read(operation::LIST, &folder, token);
+        let answer = self.send(ask, |request| request.query("list", "true")).await?;
         if !answer.is_success() {
             return Err(refusal(&answer, Within::Secrets));
         }
@@ -99,7 +101,7 @@ impl VaultClient {
     }
 }
 
-fn versioned(answer: &Answer) -> Result<Fetched> {
+fn versioned(answer: &Answer, version: Option<&str>) -> Result<Fetched> {
     // A deleted version is a 404 that holds its metadata.
     if answer.status() == 404
         && let Some(Envelope { data }) = answer.hint::<Envelope<Versioned<'_>>>()
@@ -108,7 +110,13 @@ fn versioned(answer: &Answer) -> Result<Fetched> {
         return Err(deleted(answer, &data.metadata));
     }
     if !answer.is_success() {
-        return Err(refusal(answer, Within::Secrets));
+        let refused = refusal(answer, Within::Secrets);
+        return Err(match version {
+            Some(version) if refused.kind == ErrorKind::NotFound => {
+                answer.error(ErrorKind::NotFound, format!("there is no version {version} of {}", answer.about()))
+            }
+            _ => refused,
+        });
     }
     let Envelope { data: Versioned { data, metadata } } = answer.json()?;
     match data {

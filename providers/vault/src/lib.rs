@@ -7,11 +7,14 @@ mod access;
 mod auth;
 mod client;
 mod config;
+mod engine;
 mod folders;
+mod headers;
 mod kv;
 mod path;
 mod provider;
 mod session;
+mod standby;
 
 pub use auth::{Auth, AwsIdentity, AwsLogin, GoogleIdentity, GoogleLogin, JwtSource, LoginMethod};
 pub use config::{KvVersion, VaultConfig};

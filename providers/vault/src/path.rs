@@ -4,12 +4,22 @@ use crate::config::KvVersion;
 
 /// Turns keys of manifests into paths, by the rules that users of ESO know:
 ///
-/// - With a mount in the store, a key may repeat it, with or without `data` behind it.
+/// - With a mount in the store, a key may repeat it as the store writes it, with or without `data` behind it. With
+///   another slash before it, it is a folder of that name.
 /// - Without one, the key begins with the mount: its first segment, or what stands before `/data/`.
+/// - Slashes that separate nothing make no difference.
 #[derive(Clone, Debug)]
 pub(crate) struct Paths {
-    mount: Option<String>,
+    mount: Option<Mount>,
     version: KvVersion,
+}
+
+/// `path` of a store.
+#[derive(Clone, Debug)]
+struct Mount {
+    path: String,
+    /// What keys that repeat it begin with.
+    prefix: String,
 }
 
 /// A secret or folder.
@@ -27,40 +37,42 @@ pub(crate) const NO_SECRET: &str =
 
 impl Paths {
     pub(crate) fn new(mount: Option<&str>, version: KvVersion) -> Self {
-        let mount = mount.map(|mount| mount.trim_matches('/').to_owned()).filter(|mount| !mount.is_empty());
-        Self { mount, version }
+        let mount = mount.map(|mount| Mount { path: tidy(mount), prefix: format!("{mount}/") });
+        Self { mount: mount.filter(|mount| !mount.path.is_empty()), version }
     }
 
     /// Where the secret `key` is.
     pub(crate) fn secret(&self, key: &str) -> Result<Place, &'static str> {
-        let key = key.trim_matches('/');
-        let below = self.mount.as_ref().and_then(|mount| key.strip_prefix(mount)?.strip_prefix('/'));
-        Some(self.place(key, below)).filter(|place| !place.inner.is_empty()).ok_or(NO_SECRET)
+        Some(self.place(key)).filter(|place| !place.inner.is_empty()).ok_or(NO_SECRET)
     }
 
     /// Where to begin looking for names.
     pub(crate) fn folder(&self, path: Option<&str>) -> Result<Place, &'static str> {
-        let path = path.unwrap_or_default().trim_matches('/');
-        let below = self.mount.as_ref().and_then(|mount| path.strip_prefix(mount));
-        let below = below.filter(|rest| rest.is_empty() || rest.starts_with('/'));
-        let place = self.place(path, below.map(|rest| rest.trim_start_matches('/')));
+        let place = self.place(&path.map(|path| format!("{path}/")).unwrap_or_default());
         if place.mount.is_empty() && place.inner.is_empty() {
             return Err("neither the store nor `find` has a `path`, so there is no mount to look into; name one");
         }
         Ok(place)
     }
 
-    /// `below` is what follows the mount in `key`, where `key` repeats it.
-    fn place(&self, key: &str, below: Option<&str>) -> Place {
+    /// Where `key` leads to; a folder's has a slash at its end.
+    fn place(&self, key: &str) -> Place {
+        let own;
         let (mount, inner) = match (&self.mount, self.version) {
-            (Some(mount), KvVersion::V1) => (mount.as_str(), below.unwrap_or(key)),
-            (Some(mount), KvVersion::V2) => {
-                (mount.as_str(), below.map_or(key, |rest| rest.strip_prefix("data/").unwrap_or(rest)))
+            (Some(mount), version) => {
+                let below = key.strip_prefix(&mount.prefix).map(|rest| match version {
+                    KvVersion::V1 => rest,
+                    KvVersion::V2 => rest.strip_prefix("data/").unwrap_or(rest),
+                });
+                (mount.path.as_str(), below.unwrap_or(key))
             }
             (None, KvVersion::V1) => ("", key),
-            (None, KvVersion::V2) => key.split_once("/data/").or(key.split_once('/')).unwrap_or((key, "")),
+            (None, KvVersion::V2) => {
+                own = format!("{}/", tidy(key));
+                own.split_once("/data/").or(own.split_once('/')).unwrap_or_default()
+            }
         };
-        Place { mount: mount.to_owned(), inner: inner.to_owned() }
+        Place { mount: mount.to_owned(), inner: tidy(inner) }
     }
 
     /// Where to read the value.
@@ -77,6 +89,13 @@ impl Paths {
             KvVersion::V1 => "",
             KvVersion::V2 => "metadata",
         })
+    }
+
+    /// What users of other operators know `place` by after a search that began at `root`, which their manifest writes as
+    /// `path`: that, and what follows below it.
+    pub(crate) fn known_as(place: &Place, root: &Place, path: Option<&str>) -> String {
+        let below = place.inner.strip_prefix(&root.inner).unwrap_or(&place.inner).trim_start_matches('/');
+        path.map_or_else(|| below.to_owned(), |path| format!("{path}/{below}"))
     }
 
     /// The key by which `place` is found again.
@@ -102,6 +121,11 @@ impl Place {
         Self { mount: self.mount.clone(), inner }
     }
 
+    /// Where the engine is mounted; empty where nobody can tell.
+    pub(crate) fn mount(&self) -> &str {
+        &self.mount
+    }
+
     /// Path below the mount.
     pub(crate) fn inner(&self) -> &str {
         &self.inner
@@ -116,6 +140,11 @@ impl Place {
         let parts = [self.mount.as_str(), kind, self.inner.as_str()];
         parts.iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>().join("/")
     }
+}
+
+/// `path` without slashes that separate nothing: a server answers them with another path, or not at all.
+pub(crate) fn tidy(path: &str) -> String {
+    path.split('/').filter(|segment| !segment.is_empty()).collect::<Vec<_>>().join("/")
 }
 
 #[cfg(test)]
@@ -144,6 +173,14 @@ mod tests {
             ("secret", V1, "secret/data/foo", "secret/data/foo"),
             ("secret", V2, "a/data/foo", "secret/data/a/data/foo"),
             ("secret", V2, "secret", "secret/data/secret"),
+            ("secret", V2, "/secret/foo", "secret/data/secret/foo"),
+            ("secret/", V2, "secret/foo", "secret/data/secret/foo"),
+            ("/secret", V2, "/secret/foo", "secret/data/foo"),
+            ("secret", V2, "a//b/", "secret/data/a/b"),
+            ("secret", V2, "secret//a", "secret/data/a"),
+            ("a//b", V2, "a//b/data/c", "a/b/data/c"),
+            ("", V2, "/kv//data//a", "kv/data/a"),
+            ("", V1, "/kv//a/", "kv/a"),
         ] {
             assert_eq!(data(mount, version, key), path, "{mount:?} {version:?} {key}");
         }
@@ -177,7 +214,13 @@ mod tests {
             ("secret", V2, Some("secret/a"), "secret/metadata/a"),
             ("secret", V2, Some("secret/"), "secret/metadata"),
             ("secret", V1, Some("a"), "secret/a"),
+            ("secret", V2, Some("//a//b"), "secret/metadata/a/b"),
+            ("secret", V2, Some("secret"), "secret/metadata"),
+            ("secret", V2, Some("secret/data/a"), "secret/metadata/a"),
             ("", V2, Some("kv"), "kv/metadata"),
+            ("", V2, Some("kv/data"), "kv/metadata"),
+            ("", V2, Some("kv/data/a/"), "kv/metadata/a"),
+            ("", V2, Some("kv/team/data"), "kv/team/metadata"),
             ("", V2, Some("kv/a"), "kv/metadata/a"),
             ("", V1, Some("kv/a"), "kv/a"),
         ] {
@@ -206,5 +249,23 @@ mod tests {
         }
         let paths = Paths::new(Some("secret"), V2);
         assert_eq!(paths.key(&paths.folder(None).expect("a folder").entry("a/").entry("b")), "a/b");
+    }
+
+    #[test]
+    fn what_is_found_is_known_by_the_path_as_it_is_written() {
+        for (mount, path, known_as) in [
+            ("secret", None, "team/a"),
+            ("secret", Some("team"), "team/a"),
+            ("secret", Some("/team/"), "/team//a"),
+            ("secret", Some("secret/team"), "secret/team/a"),
+            ("", Some("kv/team"), "kv/team/a"),
+            ("", Some("kv/data/team"), "kv/data/team/a"),
+        ] {
+            let paths = Paths::new(Some(mount), V2);
+            let root = paths.folder(path).expect("a folder");
+            let place = if path.is_none() { root.entry("team/").entry("a") } else { root.entry("a") };
+            assert_eq!(Paths::known_as(&place, &root, path), known_as);
+            assert_eq!(paths.secret(known_as), Ok(place), "{mount:?} {known_as}");
+        }
     }
 }

@@ -10,7 +10,8 @@ use tokio::time::Instant;
 
 use crate::{
     auth::LoginMethod,
-    client::{INVALID_TOKEN, Refused, VaultClient, Within, operation, refusal},
+    client::{Ask, INVALID_TOKEN, Refused, VaultClient, Within, operation, refusal},
+    path::tidy,
 };
 
 /// A token that a login yielded.
@@ -51,9 +52,8 @@ impl Login for VaultLogin {
             let text = text.ok_or_else(|| self.client.invalid(operation::LOGIN, format!("the {name} is not text")))?;
             body.insert(*name, text);
         }
-        let path = format!("auth/{}/{}", self.path.trim_matches('/'), credentials.path);
-        let request = self.client.request(operation::LOGIN, Method::POST, Within::Auth, &path, None)?;
-        let answer = request.json(&body).send().await?;
+        let path = format!("auth/{}/{}", tidy(&self.path), credentials.path);
+        let answer = self.client.send(Ask::login(operation::LOGIN, &path, None), |request| request.json(&body)).await?;
         if !answer.is_success() {
             return Err(self.refused(&answer));
         }
@@ -64,6 +64,12 @@ impl Login for VaultLogin {
     }
 }
 
+/// How methods that ask somebody else begin to say that nobody answered: a directory, STS.
+const UNANSWERED: [&str; 2] = ["error connecting to host", "error making upstream request: error making request"];
+
+/// How the method `aws` begins to say that the signed header names another server, or none.
+const MEANT_FOR_ANOTHER: &str = "error validating X-Vault-AWS-IAM-Server-ID header";
+
 impl VaultLogin {
     /// Which of the credentials is wrong, Vault says only in words; that one is wrong, it says with 400 or 403.
     fn refused(&self, answer: &Answer) -> Error {
@@ -73,12 +79,27 @@ impl VaultLogin {
                 let text = format!("no auth method is enabled at auth/{path}; check its path and the namespace");
                 answer.error(ErrorKind::InvalidConfig, text)
             }
+            400 if UNANSWERED.iter().any(|words| refused.says(words)) => {
+                let asked = if matches!(self.method, LoginMethod::Aws(_)) { "STS" } else { "directory" };
+                let text = format!(
+                    "the server got no answer from the {asked} that auth/{path} asks; check its address in the method's \
+                     configuration, and the network between them"
+                );
+                answer.error(ErrorKind::Unavailable, text).with_retry(Retry::Backoff)
+            }
+            400 if matches!(self.method, LoginMethod::Aws(_)) && refused.says(MEANT_FOR_ANOTHER) => {
+                let text = format!(
+                    "the login at auth/{path} was refused; check vaultAwsIamServerID, which must be what \
+                     iam_server_id_header_value is there"
+                );
+                answer.error(ErrorKind::Unauthenticated, text)
+            }
             400 | 401 | 403 => {
                 let what = match &self.method {
                     LoginMethod::AppRole { .. } => "role id and secret id",
                     LoginMethod::Aws(_) => {
-                        "vaultRole, which AWS principals it admits, the server ID, and that the method asks the STS of the \
-                         store's region"
+                        "the credentials, vaultRole, which AWS principals it admits, and that the method asks the STS of \
+                         the store's region"
                     }
                     LoginMethod::Cert { .. } => "client certificate and role",
                     LoginMethod::Google(_) => "role, its type, and which service accounts it admits",
@@ -98,11 +119,18 @@ impl VaultLogin {
 impl VaultClient {
     /// Whether Vault still knows `token`.
     pub(crate) async fn lookup(&self, token: Option<&SecretBytes>) -> Result<()> {
-        let request =
-            self.request(operation::LOOKUP_SELF, Method::GET, Within::Auth, "auth/token/lookup-self", token)?;
-        let answer = request.send().await?;
+        let ask = Ask {
+            operation: operation::LOOKUP_SELF,
+            method: Method::GET,
+            within: Within::Auth,
+            path: "auth/token/lookup-self",
+            token,
+        };
+        let answer = self.send(ask, |request| request).await?;
         match answer.status() {
             200 => answer.json::<serde::de::IgnoredAny>().map(|_| ()),
+            // Said of what a token's policies do not allow. Of a token that it does not know, no server says it so.
+            403 if Refused::of(&answer).says("1 error occurred") => Ok(()),
             403 => Err(answer.error(ErrorKind::Unauthenticated, INVALID_TOKEN)),
             _ => Err(refusal(&answer, Within::Auth)),
         }
@@ -111,9 +139,8 @@ impl VaultClient {
     /// Lengthens the life of `token`; `None` where only a new login helps.
     async fn renew(&self, token: &Token) -> Result<Option<Lease<Token>>> {
         let began = Instant::now();
-        let path = "auth/token/renew-self";
-        let request = self.request(operation::RENEW_SELF, Method::POST, Within::Auth, path, Some(&token.secret))?;
-        let answer = request.json(&BTreeMap::<&str, &str>::new()).send().await?;
+        let ask = Ask::login(operation::RENEW_SELF, "auth/token/renew-self", Some(&token.secret));
+        let answer = self.send(ask, |request| request.json(&BTreeMap::<&str, &str>::new())).await?;
         if !answer.is_success() {
             let error = refusal(&answer, Within::Auth);
             // Who may not renew can still log in.
@@ -127,10 +154,8 @@ impl VaultClient {
 
     /// Ends `token`. Nobody waits for it, so nobody hears of a failure: the token ends by itself, only later.
     pub(crate) async fn revoke(&self, token: &SecretBytes) {
-        let path = "auth/token/revoke-self";
-        if let Ok(request) = self.request(operation::REVOKE_SELF, Method::POST, Within::Auth, path, Some(token)) {
-            let _ = request.send().await;
-        }
+        let ask = Ask::login(operation::REVOKE_SELF, "auth/token/revoke-self", Some(token));
+        let _ = self.send(ask, |request| request).await;
     }
 }
 

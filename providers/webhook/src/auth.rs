@@ -1,30 +1,18 @@
 //! Logins that are more than a header.
 
-use keyferry_core::{Error, ErrorKind, Result};
-
-use crate::{PROVIDER, client::REQUEST};
+use keyferry_core::SecretBytes;
 
 /// How to log in, beside what the templates say.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub enum Auth {
     /// Templates say it all.
     #[default]
     None,
-    /// The challenge and response of Windows domains. There is no maintained implementation to build on.
-    Ntlm,
-}
-
-impl Auth {
-    pub(crate) fn check(self) -> Result<()> {
-        match self {
-            Self::None => Ok(()),
-            Self::Ntlm => Err(Error::new(
-                ErrorKind::Unsupported,
-                PROVIDER,
-                REQUEST,
-                "auth.ntlm is not supported; let the server accept a token or Basic authentication, send it in `headers`, \
-                 and remove `auth`",
-            )),
-        }
-    }
+    /// The challenge and response of Windows domains. A header `Authorization` is then left out.
+    Ntlm {
+        /// `DOMAIN\user`, `user@domain`, or the name of an account of the server itself.
+        username: SecretBytes,
+        /// Its password.
+        password: SecretBytes,
+    },
 }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, env, fmt, io, sync::Arc, time::Duration};
 
 use keyferry_core::{CallObserver, Error, ErrorKind, Locator, Result, SecretBytes, Version};
-use keyferry_rest::{Answer, Client, Method, Request, Tls};
+use keyferry_rest::{Answer, Client, Lines, Method, Request, Tls};
 use serde_json::value::RawValue;
 use tokio::{
     net::{TcpStream, lookup_host},
@@ -12,8 +12,10 @@ use tokio::{
 
 use crate::{
     PROVIDER,
+    auth::Auth,
     config::WebhookConfig,
     json_path::JsonPath,
+    ntlm::{self, Account, Handshake},
     template::{Data, Template},
     url::{address, checked, query_escaped},
 };
@@ -25,6 +27,7 @@ const CONNECT: &str = "Connect";
 /// The wire to one server.
 pub(crate) struct WebhookClient {
     http: Client,
+    ntlm: Option<(Lines, Account)>,
     method: Method,
     url: Template,
     headers: BTreeMap<String, Template>,
@@ -39,9 +42,17 @@ pub(crate) struct WebhookClient {
 
 impl WebhookClient {
     pub(crate) fn new(config: WebhookConfig, observer: Arc<dyn CallObserver>) -> Result<Self> {
-        config.auth.check()?;
-        let http = Client::new(PROVIDER, &Tls { roots: config.roots, identity: None }, observer)?;
+        let tls = Tls { roots: config.roots, identity: None };
+        let http = Client::new(PROVIDER, &tls, observer)?;
         let invalid = |text: String| http.invalid(REQUEST, text);
+        let ntlm = match &config.auth {
+            Auth::None => None,
+            Auth::Ntlm { username, password } => {
+                let account = Account::new(username, password);
+                let account = account.map_err(|text| invalid(format!("{}.{text}", ntlm::FIELD)))?;
+                Some((Lines::new(PROVIDER, &tls)?, account))
+            }
+        };
         let data = Data::new(&config.secrets);
         let sample = data.with("remoteRef", [("key", "k"), ("version", ""), ("property", ""), ("namespace", "n")]);
         let template = |field: &str, source: &str| {
@@ -66,13 +77,14 @@ impl WebhookClient {
             namespace: config.namespace,
             timeout: config.timeout.filter(|timeout| !timeout.is_zero()),
             json_path: path.map(JsonPath::parse).transpose().map_err(invalid)?,
+            ntlm,
             http,
         })
     }
 
     /// What the server answers about `locator`.
     pub(crate) async fn read(&self, locator: &Locator) -> Result<SecretBytes> {
-        let sent = self.request(locator)?.send();
+        let sent = self.send(self.request(locator)?);
         let answer = match self.timeout {
             None => sent.await?,
             Some(limit) => timeout(limit, sent).await.unwrap_or_else(|_| {
@@ -100,6 +112,16 @@ impl WebhookClient {
                 }
                 None => whole(answer),
             },
+        }
+    }
+
+    async fn send(&self, request: Request<'_>) -> Result<Answer> {
+        let Some((lines, account)) = &self.ntlm else { return request.send().await };
+        let mut login = Handshake::of(account);
+        let answer = request.send_on(lines, &mut login).await?;
+        match login.refusal(answer.about()) {
+            Some((kind, text)) => Err(answer.error(kind, text)),
+            None => Ok(answer),
         }
     }
 

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `config.rs` | what a store says |
 //! | `auth.rs` | logins that are more than a header |
+//! | `ntlm.rs`, `ntlm/` | the login of Windows domains |
 //! | `template.rs`, `template/` | Go templates, and how much they may do |
 //! | `json_path.rs` | which part of an answer is the value, and how it is written |
 //! | `url.rs` | what goes into URLs, and what comes out of their templates |
@@ -14,6 +15,7 @@ mod auth;
 mod client;
 mod config;
 mod json_path;
+mod ntlm;
 mod provider;
 mod template;
 mod url;

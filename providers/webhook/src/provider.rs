@@ -27,8 +27,8 @@ const CONCURRENT: usize = 16;
 impl Webhook {
     /// A provider that sends its first request when it is first used.
     ///
-    /// Fails with [`ErrorKind::InvalidConfig`] when a template, the address, the method, the JSONPath or a certificate
-    /// cannot be used, and with [`ErrorKind::Unsupported`] for NTLM.
+    /// Fails with [`ErrorKind::InvalidConfig`] when a template, the address, the method, the JSONPath, a certificate
+    /// or the login cannot be used.
     pub fn new(config: WebhookConfig, observer: Arc<dyn CallObserver>) -> Result<Self> {
         Ok(Self { client: WebhookClient::new(config, observer)? })
     }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use keyferry_core::{Error, ErrorKind, Fetched, RemoteName, SecretBytes};
+use keyferry_core::{Error, ErrorKind, Fetched, Parts, SecretBytes};
 
 use super::{
     plan::Remote,
@@ -19,8 +19,8 @@ pub(crate) type Answer = Result<Answered, Error>;
 /// What a backend answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Answered {
-    /// Every secret that was found, by its name.
-    Many(BTreeMap<RemoteName, Arc<Fetched>>),
+    /// Every secret that was found, by what it is known as.
+    Many(BTreeMap<Arc<str>, Arc<Fetched>>),
     One(Arc<Fetched>),
     /// One value of which the backend has selected the property itself.
     Selected(Arc<Fetched>),
@@ -89,13 +89,8 @@ fn raw_keys(source: &Source, answered: &Answered) -> Result<BTreeMap<String, Sec
         (Read::Keys(_, conversion), Answered::Selected(fetched)) => {
             render::target_keys(render::object(&fetched.value)?, *conversion)
         }
-        (Read::Keys(Reference { property: None, .. }, conversion), Answered::One(fetched)) => {
-            let members = render::object(&fetched.value)?.into_iter();
-            let members = members.map(|(name, value)| plain(fetched, &name, &value).map(|value| (name, value)));
-            render::target_keys(members.collect::<Result<_, _>>()?, *conversion)
-        }
         (Read::Keys(reference, conversion), Answered::One(fetched)) => {
-            render::target_keys(render::object(&selected(reference, fetched)?)?, *conversion)
+            render::target_keys(map(reference, fetched)?, *conversion)
         }
         // `fetch` answers each source in its own form.
         (Read::Found(..), Answered::One(_) | Answered::Selected(_))
@@ -105,8 +100,26 @@ fn raw_keys(source: &Source, answered: &Answered) -> Result<BTreeMap<String, Sec
 
 fn selected(reference: &Reference, fetched: &Fetched) -> Result<SecretBytes, render::RenderError> {
     match &reference.property {
-        Some(property) => plain(fetched, property, &render::property(&fetched.value, property)?),
-        None => Ok(fetched.value.clone()),
+        Some(property) if fetched.parts != Parts::Whole => {
+            plain(fetched, property, &render::property(&fetched.value, property)?)
+        }
+        _ => Ok(fetched.value.clone()),
+    }
+}
+
+/// An answer as a map; of one property, where one is asked for.
+fn map(reference: &Reference, fetched: &Fetched) -> Result<BTreeMap<String, SecretBytes>, render::RenderError> {
+    match (&fetched.parts, &reference.property) {
+        (Parts::Members, None) => {
+            let members = render::object(&fetched.value)?.into_iter();
+            members.map(|(name, value)| plain(fetched, &name, &value).map(|value| (name, value))).collect()
+        }
+        (Parts::Members, Some(_)) => render::object(&selected(reference, fetched)?),
+        (Parts::Tags(name), None) => render::tags(name, &render::object(&fetched.value)?),
+        (Parts::Tags(name), Some(tag)) => {
+            render::tags(name, &BTreeMap::from([(tag.clone(), selected(reference, fetched)?)]))
+        }
+        (Parts::Properties | Parts::Whole, _) => Err(render::RenderError::NoMap),
     }
 }
 
@@ -117,10 +130,10 @@ fn plain(fetched: &Fetched, member: &str, value: &SecretBytes) -> Result<SecretB
 }
 
 fn named(
-    found: &BTreeMap<RemoteName, Arc<Fetched>>,
+    found: &BTreeMap<Arc<str>, Arc<Fetched>>,
     conversion: Conversion,
 ) -> Result<BTreeMap<String, SecretBytes>, render::RenderError> {
-    let named = found.iter().map(|(name, fetched)| (name.to_string(), fetched.value.clone()));
+    let named = found.iter().map(|(key, fetched)| (key.to_string(), fetched.value.clone()));
     render::target_keys(named.collect(), conversion)
 }
 
@@ -139,7 +152,7 @@ fn place(source: &Source) -> String {
 mod tests {
     use std::sync::Arc;
 
-    use keyferry_core::{Error, ErrorKind, Fetched, Query, RemoteName, SecretBytes};
+    use keyferry_core::{Error, ErrorKind, Fetched, Parts, Query, SecretBytes};
 
     use super::{super::fixtures, Answer, Answered, Assembled, Remote, assemble};
     use crate::{
@@ -243,6 +256,65 @@ mod tests {
         assert_eq!(bytes(&want)["text"], SecretBytes::from("aGk="));
     }
 
+    fn with_parts(parts: &Parts, text: &str) -> Answered {
+        let parts = parts.clone();
+        Answered::One(Arc::new(Fetched { parts, ..Fetched::new(SecretBytes::from(text), None) }))
+    }
+
+    fn as_map(property: Option<&str>) -> ValidSync {
+        let mut want = two(Deletion::Retain);
+        want.sources.truncate(1);
+        let reference = Reference { property: property.map(str::to_owned), ..fixtures::reference() };
+        want.sources[0].read = Read::Keys(reference, Conversion::Default);
+        want
+    }
+
+    #[test]
+    fn a_map_of_tags_has_the_secrets_name_before_each() {
+        let answer = || with_parts(&Parts::Tags("db".into()), r#"{"cost/center":"7","on":"{\"a\":\"x\"}"}"#);
+        let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        let keys = |property| content(&as_map(property), vec![Ok(answer())]);
+        assert_eq!(keys(None), [pair("db_cost_center", "7"), pair("db_on_a", "x")]);
+        assert_eq!(keys(Some("cost/center")), [pair("db_cost_center", "7")]);
+        assert_eq!(keys(Some("on")), [pair("db_on_a", "x")]);
+        assert_eq!(keys(Some("on.a")), [pair("db_on.a", "x")]);
+        assert!(refused(&as_map(Some("off")), vec![Ok(answer())]).starts_with("PropertyNotFound: spec.data[0]"));
+    }
+
+    #[test]
+    fn other_metadata_are_maps_like_values() {
+        let answer = || value(r#"{"annotations":{"a":"1"},"labels":{"app.kubernetes.io/name":"x"}}"#);
+        let keys = |property| content(&as_map(property), vec![answer()]);
+        let all = [
+            ("annotations".to_owned(), r#"{"a":"1"}"#.to_owned()),
+            ("labels".to_owned(), r#"{"app.kubernetes.io/name":"x"}"#.to_owned()),
+        ];
+        assert_eq!(keys(None), all);
+        assert_eq!(keys(Some("labels")), [("app.kubernetes.io_name".into(), "x".into())]);
+    }
+
+    #[test]
+    fn what_is_no_map_never_becomes_one() {
+        for parts in [Parts::Properties, Parts::Whole] {
+            for property in [None, Some("a")] {
+                let told = refused(&as_map(property), vec![Ok(with_parts(&parts, r#"{"a":{"b":"hunter2"}}"#))]);
+                assert!(told.starts_with("InvalidConfiguration: spec.data[0] (key prod/db"), "{told}");
+                assert!(told.ends_with("is one value and no map; use data to take it as one key"), "{told}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_property_counts_where_there_are_properties() {
+        let mut want = two(Deletion::Retain);
+        want.sources.truncate(1);
+        want.sources[0].read = of_property("a");
+        let read = |parts: &Parts| content(&want, vec![Ok(with_parts(parts, r#"{"a":"x"}"#))]);
+        assert_eq!(read(&Parts::Properties), [("a".into(), "x".into())]);
+        assert_eq!(read(&Parts::Tags("db".into())), [("a".into(), "x".into())]);
+        assert_eq!(read(&Parts::Whole), [("a".into(), r#"{"a":"x"}"#.into())]);
+    }
+
     #[test]
     fn what_the_backend_selected_is_not_selected_again() {
         let mut want = two(Deletion::Retain);
@@ -253,12 +325,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_found_goes_into_keys_of_its_name() {
+    fn what_is_found_goes_into_keys_by_what_it_is_known_as() {
         let mut want = two(Deletion::Delete);
         want.sources.truncate(1);
         want.sources[0].read = Read::Found(Find { query: Query::default(), name: None }, Conversion::Default);
         let found = |names: &[&str]| -> Answer {
-            let found = names.iter().map(|name| (RemoteName::new(*name).unwrap(), fetched(name)));
+            let found = names.iter().map(|name| (Arc::from(*name), fetched(name)));
             Ok(Answered::Many(found.collect()))
         };
         assert_eq!(

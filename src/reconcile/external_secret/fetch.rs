@@ -87,17 +87,17 @@ const MOST_FOUND: usize = 10_000;
 const AT_A_TIME: usize = 500;
 
 /// Every secret that matches. One that cannot be read fails all; one that was deleted since it was listed is gone.
-async fn found(provider: &dyn Provider, find: &Find, since: Instant) -> Result<BTreeMap<RemoteName, Arc<Fetched>>> {
-    let names = names(provider, find, since).await?;
+async fn found(provider: &dyn Provider, find: &Find, since: Instant) -> Result<BTreeMap<Arc<str>, Arc<Fetched>>> {
+    let chosen: Vec<_> = chosen(provider, find, since).await?.into_iter().collect();
     let mut found = BTreeMap::new();
     let mut bytes = 0;
-    for names in names.chunks(AT_A_TIME) {
-        let locators: Vec<_> = names.iter().cloned().map(Locator::latest).collect();
-        for (name, answer) in names.iter().zip(provider.fetch(&locators, since).await) {
+    for chosen in chosen.chunks(AT_A_TIME) {
+        let locators: Vec<_> = chosen.iter().map(|(_, name)| Locator::latest(name.clone())).collect();
+        for ((key, _), answer) in chosen.iter().zip(provider.fetch(&locators, since).await) {
             match answer {
                 Ok(fetched) => {
                     bytes += fetched.value.len();
-                    found.insert(name.clone(), fetched);
+                    found.insert(Arc::clone(key), fetched);
                 }
                 Err(error) if error.kind == ErrorKind::NotFound => {}
                 Err(error) => return Err(error),
@@ -110,7 +110,10 @@ async fn found(provider: &dyn Provider, find: &Find, since: Instant) -> Result<B
     Ok(found)
 }
 
-async fn names(provider: &dyn Provider, find: &Find, since: Instant) -> Result<Vec<RemoteName>> {
+/// The names of all secrets that match, each by what it is known as.
+type Chosen = BTreeMap<Arc<str>, RemoteName>;
+
+async fn chosen(provider: &dyn Provider, find: &Find, since: Instant) -> Result<Chosen> {
     let capabilities = provider.capabilities();
     let unsupported = |what: &str| {
         Error::new(ErrorKind::Unsupported, provider.name(), "List", format!("this backend cannot find secrets{what}"))
@@ -122,12 +125,12 @@ async fn names(provider: &dyn Provider, find: &Find, since: Instant) -> Result<V
         return Err(unsupported(" by tags"));
     }
     let mut query = find.query.clone();
-    let (mut names, mut listed) = (Vec::new(), 0);
+    let (mut chosen, mut listed) = (Chosen::new(), 0);
     loop {
         let page = provider.list(&query, since).await?;
         listed += page.items.len();
-        names.extend(page.items.iter().filter(|item| matches(find, item)).map(|item| item.name.clone()));
-        if names.len() > MOST_FOUND || listed > MOST_LISTED {
+        choose(find, &page.items, &mut chosen);
+        if chosen.len() > MOST_FOUND || listed > MOST_LISTED {
             return Err(too_much(provider, "it matches too many secrets"));
         }
         match &page.next {
@@ -137,13 +140,13 @@ async fn names(provider: &dyn Provider, find: &Find, since: Instant) -> Result<V
             None => break,
         }
     }
-    names.sort();
-    names.dedup();
-    Ok(names)
+    Ok(chosen)
 }
 
-fn matches(find: &Find, item: &Listed) -> bool {
-    find.name.as_ref().is_none_or(|name| name.is_match(item.name.as_str()))
+/// Adds what matches. Of several that are known as the same, the last one stays.
+fn choose(find: &Find, listed: &[Listed], chosen: &mut Chosen) {
+    let matching = listed.iter().filter(|item| find.name.as_ref().is_none_or(|name| name.is_match(item.known_as())));
+    chosen.extend(matching.map(|item| (item.known_as().into(), item.name.clone())));
 }
 
 fn too_much(provider: &dyn Provider, what: &str) -> Error {
@@ -155,4 +158,42 @@ fn too_much(provider: &dyn Provider, what: &str) -> Error {
 fn unanswered(provider: &dyn Provider) -> Error {
     let message = "the backend's answer held no entry for what was asked";
     Error::new(ErrorKind::Malformed, provider.name(), "Fetch", message)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use keyferry_core::{Listed, Query, RemoteName};
+    use regex::Regex;
+
+    use super::{Chosen, Find, choose};
+
+    fn chosen(pattern: Option<&str>, pages: &[&[(&str, Option<&str>)]]) -> Vec<(String, String)> {
+        let name = pattern.map(|pattern| Regex::new(pattern).unwrap());
+        let (find, mut chosen) = (Find { query: Query::default(), name }, Chosen::new());
+        for page in pages {
+            let listed = page.iter().map(|(name, alias)| Listed {
+                name: RemoteName::new(*name).unwrap(),
+                alias: alias.map(Into::into),
+                tags: BTreeMap::new(),
+            });
+            choose(&find, &listed.collect::<Vec<_>>(), &mut chosen);
+        }
+        chosen.into_iter().map(|(key, name)| (key.to_string(), name.to_string())).collect()
+    }
+
+    #[test]
+    fn a_pattern_is_about_what_a_secret_is_known_as() {
+        let page = [("app/db/PASSWORD", Some("PASSWORD")), ("app", None), ("PASSWORD/of/app", Some("app"))];
+        assert_eq!(chosen(Some("PASS"), &[&page]), [("PASSWORD".into(), "app/db/PASSWORD".into())]);
+        assert_eq!(chosen(Some("db"), &[&page]), []);
+        assert_eq!(chosen(Some("^app"), &[&page[..2]]), [("app".into(), "app".into())]);
+    }
+
+    #[test]
+    fn the_last_of_those_that_are_known_as_the_same_is_chosen() {
+        let pages: [&[_]; 2] = [&[("b/KEY", Some("KEY")), ("OTHER", None)], &[("a/KEY", Some("KEY")), ("OTHER", None)]];
+        assert_eq!(chosen(None, &pages), [("KEY".into(), "a/KEY".into()), ("OTHER".into(), "OTHER".into())]);
+    }
 }

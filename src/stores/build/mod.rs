@@ -9,6 +9,9 @@ mod aws;
 mod azure;
 #[cfg(feature = "fake")]
 mod fake;
+#[cfg(test)]
+#[allow(dead_code, reason = "where one backend is built alone, its tests need a part of it")]
+mod fixtures;
 #[cfg(feature = "gcp")]
 mod gcp;
 #[cfg(feature = "infisical")]

@@ -59,7 +59,7 @@ async fn client_certificate(tls: &VaultTls, resolver: &mut Resolver<'_>) -> Resu
     };
     let certificate = secret("tls.certSecretRef", certificate, Some("tls.crt"), resolver).await?;
     let key = secret("tls.keySecretRef", key, Some("tls.key"), resolver).await?;
-    Ok(Some(Identity { certificates: certificate.expose().to_vec(), key }))
+    Ok(Some(Identity { certificates: certificate.expose().to_vec(), key, field: "tls" }))
 }
 
 /// Of several methods the first counts, in this order.
@@ -74,12 +74,14 @@ async fn auth(auth: &VaultAuth, resolver: &mut Resolver<'_>) -> Result<Auth, Unr
         return kubernetes_auth(kubernetes, resolver).await;
     }
     if let Some(ldap) = &auth.ldap {
+        let username = named("auth.ldap.username", &ldap.username, resolver)?;
         let password = needed("auth.ldap.secretRef", ldap.secret_ref.as_ref(), resolver).await?;
-        return Ok(login(&ldap.path, LoginMethod::Password { username: ldap.username.clone(), password }));
+        return Ok(login(&ldap.path, "ldap", LoginMethod::Password { username, password }));
     }
     if let Some(user) = &auth.user_pass {
+        let username = named("auth.userPass.username", &user.username, resolver)?;
         let password = needed("auth.userPass.secretRef", user.secret_ref.as_ref(), resolver).await?;
-        return Ok(login(&user.path, LoginMethod::Password { username: user.username.clone(), password }));
+        return Ok(login(&user.path, "userpass", LoginMethod::Password { username, password }));
     }
     if let Some(jwt) = &auth.jwt {
         return jwt_auth(jwt, resolver).await;
@@ -96,8 +98,14 @@ async fn auth(auth: &VaultAuth, resolver: &mut Resolver<'_>) -> Result<Auth, Unr
     Err(resolver.invalid("auth", "names no way to log in; name one, or remove auth where an agent logs in"))
 }
 
-fn login(path: &str, method: LoginMethod) -> Auth {
+/// At the mount `path`, or at the method's usual one where that is empty.
+fn login(path: &str, usual: &str, method: LoginMethod) -> Auth {
+    let path = if path.is_empty() { usual } else { path };
     Auth::Login { path: path.to_owned(), method }
+}
+
+fn named(field: &str, name: &str, resolver: &Resolver<'_>) -> Result<String, Unresolved> {
+    if name.trim().is_empty() { Err(resolver.invalid(field, "is empty; set it")) } else { Ok(name.to_owned()) }
 }
 
 async fn app_role(role: &VaultAppRoleAuth, resolver: &mut Resolver<'_>) -> Result<Auth, Unresolved> {
@@ -109,7 +117,7 @@ async fn app_role(role: &VaultAppRoleAuth, resolver: &mut Resolver<'_>) -> Resul
         }
     };
     let secret_id = secret("auth.appRole.secretRef", &role.secret_ref, None, resolver).await?;
-    Ok(login(&role.path, LoginMethod::AppRole { role_id, secret_id }))
+    Ok(login(&role.path, "approle", LoginMethod::AppRole { role_id, secret_id }))
 }
 
 async fn kubernetes_auth(auth: &VaultKubernetesAuth, resolver: &mut Resolver<'_>) -> Result<Auth, Unresolved> {
@@ -124,22 +132,23 @@ async fn kubernetes_auth(auth: &VaultKubernetesAuth, resolver: &mut Resolver<'_>
         }
         (None, None) => JwtSource::File(resolver.own_token("auth.kubernetes")?),
     };
-    Ok(login(&auth.mount_path, LoginMethod::Jwt { role: Some(auth.role.clone()), jwt }))
+    Ok(login(&auth.mount_path, "kubernetes", LoginMethod::Jwt { role: Some(auth.role.clone()), jwt }))
 }
 
 /// The shortest life that the API server gives a token; it is needed for one login only.
 const TOKEN_LIFE: Duration = Duration::from_secs(600);
+/// The longest.
+const LONGEST_TOKEN_LIFE: Duration = Duration::from_secs(1 << 32);
 
 async fn jwt_auth(auth: &VaultJwtAuth, resolver: &mut Resolver<'_>) -> Result<Auth, Unresolved> {
     let jwt = match (&auth.secret_ref, &auth.kubernetes_service_account_token) {
         (Some(selector), _) => JwtSource::Fixed(secret("auth.jwt.secretRef", selector, None, resolver).await?),
         (None, Some(token)) => {
             let field = "auth.jwt.kubernetesServiceAccountToken.serviceAccountRef";
-            let seconds = token.expiration_seconds.and_then(|seconds| u64::try_from(seconds).ok());
             JwtSource::Minted {
+                ttl: token_life(token.expiration_seconds, resolver)?,
                 tokens: resolver.tokens(field, &token.service_account_ref).await?,
                 audiences: token.audiences.clone().unwrap_or_else(|| vec!["vault".to_owned()]),
-                ttl: seconds.map_or(TOKEN_LIFE, Duration::from_secs),
             }
         }
         (None, None) => {
@@ -147,7 +156,17 @@ async fn jwt_auth(auth: &VaultJwtAuth, resolver: &mut Resolver<'_>) -> Result<Au
             return Err(resolver.invalid("auth.jwt", problem));
         }
     };
-    Ok(login(&auth.path, LoginMethod::Jwt { role: auth.role.clone(), jwt }))
+    Ok(login(&auth.path, "jwt", LoginMethod::Jwt { role: auth.role.clone(), jwt }))
+}
+
+fn token_life(seconds: Option<i64>, resolver: &Resolver<'_>) -> Result<Duration, Unresolved> {
+    let Some(seconds) = seconds else { return Ok(TOKEN_LIFE) };
+    let life = u64::try_from(seconds).map(Duration::from_secs).ok();
+    life.filter(|life| (TOKEN_LIFE..=LONGEST_TOKEN_LIFE).contains(life)).ok_or_else(|| {
+        let field = "auth.jwt.kubernetesServiceAccountToken.expirationSeconds";
+        resolver
+            .invalid(field, format!("is {seconds}, and API servers give tokens 600 to 4294967296 seconds; correct it"))
+    })
 }
 
 async fn certificate_auth(auth: &VaultCertAuth, resolver: &mut Resolver<'_>) -> Result<Auth, Unresolved> {
@@ -156,8 +175,8 @@ async fn certificate_auth(auth: &VaultCertAuth, resolver: &mut Resolver<'_>) -> 
     let certificate = secret(cert_field, certificate, Some("tls.crt"), resolver).await?;
     let key =
         secret(key_field, required(resolver, key_field, auth.secret_ref.as_ref())?, Some("tls.key"), resolver).await?;
-    let identity = Identity { certificates: certificate.expose().to_vec(), key };
-    Ok(login(&auth.path, LoginMethod::Cert { role: auth.vault_role.clone(), identity }))
+    let identity = Identity { certificates: certificate.expose().to_vec(), key, field: "auth.cert" };
+    Ok(login(&auth.path, "cert", LoginMethod::Cert { role: auth.vault_role.clone(), identity }))
 }
 
 async fn iam_auth(auth: &VaultIamAuth, resolver: &mut Resolver<'_>) -> Result<Auth, Unresolved> {
@@ -190,8 +209,7 @@ async fn iam_auth(auth: &VaultIamAuth, resolver: &mut Resolver<'_>) -> Result<Au
         server_id: filled(&auth.vault_aws_iam_server_id),
         sts_endpoint: sts_endpoint()?,
     };
-    let path = filled(&auth.path).unwrap_or_else(|| "aws".to_owned());
-    Ok(login(&path, LoginMethod::Aws(Box::new(method))))
+    Ok(login(auth.path.as_deref().unwrap_or_default(), "aws", LoginMethod::Aws(Box::new(method))))
 }
 
 /// The variables by which every client of AWS is told of another STS.
@@ -227,7 +245,7 @@ async fn gcp_auth(auth: &VaultGcpAuth, resolver: &mut Resolver<'_>) -> Result<Au
     };
     let endpoints = GoogleEndpoints::from_variables(variable).map_err(|problem| misled(&problem))?;
     let method = GoogleLogin { role: auth.role.clone(), identity, endpoints };
-    Ok(login(&auth.path, LoginMethod::Google(Box::new(method))))
+    Ok(login(&auth.path, "gcp", LoginMethod::Google(Box::new(method))))
 }
 
 /// The value of a selector that the manifest must have.
@@ -247,3 +265,6 @@ async fn secret(
 ) -> Result<SecretBytes, Unresolved> {
     resolver.secret(field, selector, default_key, Open::Allowed).await
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,7 +16,6 @@ pub(super) async fn provider(
     resolver: &mut Resolver<'_>,
     calls: &Arc<dyn CallObserver>,
 ) -> Result<Arc<dyn Provider>, Unresolved> {
-    let ntlm = spec.auth.as_ref().is_some_and(|auth| auth.ntlm.is_some());
     let config = WebhookConfig {
         url: spec.url.clone(),
         method: spec.method.clone(),
@@ -25,14 +24,14 @@ pub(super) async fn provider(
         timeout: spec.timeout.as_ref().and_then(|timeout| GoDuration::duration(timeout).ok()),
         json_path: spec.result.as_ref().and_then(|result| result.json_path.clone()),
         secrets: secrets(spec, resolver).await?,
-        auth: if ntlm { Auth::Ntlm } else { Auth::None },
+        auth: auth(spec, resolver).await?,
         roots: resolver.roots(spec.ca_bundle.as_deref(), spec.ca_provider.as_ref()).await?,
         namespace: if asks_for_namespace(spec) { resolver.consumer()?.to_owned() } else { String::new() },
     };
     Ok(Arc::new(Webhook::new(config, Arc::clone(calls))?))
 }
 
-/// Only Secrets that carry this label: templates send them to whatever server the store names.
+/// Only Secrets that carry this label: what is in them goes, in one form or another, to whatever server the store names.
 const LABEL: (&str, &str) = ("external-secrets.io/type", "webhook");
 
 async fn secrets(
@@ -47,6 +46,15 @@ async fn secrets(
         secrets.insert(named.name.clone(), keys);
     }
     Ok(secrets)
+}
+
+async fn auth(spec: &WebhookSpec, resolver: &mut Resolver<'_>) -> Result<Auth, Unresolved> {
+    let Some(ntlm) = spec.auth.as_ref().and_then(|auth| auth.ntlm.as_ref()) else { return Ok(Auth::None) };
+    let (username, password) = ("auth.ntlm.usernameSecret", "auth.ntlm.passwordSecret");
+    Ok(Auth::Ntlm {
+        username: resolver.labelled_value(username, &ntlm.username_secret, Open::Allowed, LABEL).await?,
+        password: resolver.labelled_value(password, &ntlm.password_secret, Open::Allowed, LABEL).await?,
+    })
 }
 
 /// Whether what is sent depends on who asks.

@@ -1,12 +1,13 @@
 //! Who may log in, how, and what he may then read.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
+use base64::{Engine, engine::general_purpose::STANDARD};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use tokio::time::Instant;
 
-use super::{body::Body, cloud, k8s::TokenReview, refusal::Refusal};
-use crate::jwt;
+use super::{body::Body, cloud, refusal::Refusal};
+use crate::{keys::Keys, token_review::Review};
 
 /// An access id with its authentication method and its role.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -33,27 +34,35 @@ pub enum Method {
         /// The key.
         key: String,
     },
-    /// A signed `GetCallerIdentity` request. The signature is not checked.
-    AwsIam {},
-    /// An access token of Entra. The signature is not checked.
+    /// A signed `GetCallerIdentity` request.
+    AwsIam {
+        /// Secret access keys by access key id.
+        keys: BTreeMap<String, String>,
+    },
+    /// An access token of Entra for `https://management.azure.com/`.
     AzureAd {
+        /// Entra's keys.
+        keys: Keys,
         /// The claim `oid` that it must carry, if any.
         #[serde(default)]
         object_id: Option<String>,
+        /// The tenant that must have issued it.
+        tenant: String,
     },
-    /// An identity token of Google. The signature is not checked.
+    /// An identity token of Google.
     Gcp {
         /// The audience that it must carry.
         #[serde(default = "default_audience")]
         audience: String,
+        /// Google's keys.
+        keys: Keys,
     },
     /// A token of a Kubernetes ServiceAccount.
     K8s {
         /// Name of the gateway's Kubernetes auth config.
         config_name: String,
-        /// Where the token is checked; without it only its form and its end are looked at.
-        #[serde(default)]
-        review: Option<TokenReview>,
+        /// Where the token is checked.
+        review: Review,
         /// The subjects (`system:serviceaccount:namespace:name`) that may log in; empty lets all in.
         #[serde(default)]
         subjects: Vec<String>,
@@ -108,25 +117,39 @@ impl Access {
                     Err(refused("wrong access key"))
                 }
             }
-            (Method::AwsIam {}, "aws_iam") => cloud::caller_identity(body.required("cloud-id")?).map_err(refused),
-            (Method::AzureAd { object_id }, "azure_ad") => {
-                let claims = cloud::token(body.required("cloud-id")?).map_err(refused)?;
-                let oid = claims.get("oid").and_then(|oid| oid.as_str());
-                match object_id {
-                    Some(wanted) if oid != Some(wanted.as_str()) => Err(refused("another object id")),
-                    _ => Ok(()),
+            (Method::AwsIam { keys }, "aws_iam") => {
+                cloud::check_question(body.required("cloud-id")?, keys, Timestamp::now()).map_err(refused)
+            }
+            (Method::AzureAd { keys, object_id, tenant }, "azure_ad") => {
+                let claims = cloud::token(body.required("cloud-id")?, keys).await.map_err(refused)?;
+                if claims.text("iss") != format!("https://sts.windows.net/{tenant}/") {
+                    Err(refused("another issuer"))
+                } else if !["", "/"].iter().any(|end| claims.is_for(&format!("https://management.azure.com{end}"))) {
+                    Err(refused("another audience"))
+                } else if object_id.as_ref().is_some_and(|wanted| claims.text("oid") != wanted) {
+                    Err(refused("another object id"))
+                } else {
+                    Ok(())
                 }
             }
-            (Method::Gcp { audience }, "gcp") => {
-                let claims = cloud::token(body.required("cloud-id")?).map_err(refused)?;
-                if jwt::is_for(&claims, audience) { Ok(()) } else { Err(refused("another audience")) }
+            (Method::Gcp { audience, keys }, "gcp") => {
+                let claims = cloud::token(body.required("cloud-id")?, keys).await.map_err(refused)?;
+                if claims.text("iss") != "https://accounts.google.com" {
+                    Err(refused("another issuer"))
+                } else if claims.is_for(audience) {
+                    Ok(())
+                } else {
+                    Err(refused("another audience"))
+                }
             }
             (Method::K8s { config_name, review, subjects }, "k8s") => {
                 if body.required("k8s-auth-config-name")? != config_name {
                     return Err(Refusal::not_found("k8s auth config does not exist"));
                 }
-                let token = body.required("k8s-service-account-token")?;
-                let subject = super::k8s::subject(token, review.as_ref()).await?;
+                let token = STANDARD.decode(body.required("k8s-service-account-token")?).ok();
+                let token = token.and_then(|token| String::from_utf8(token).ok());
+                let token = token.ok_or_else(|| Refusal::bad_request("k8s-service-account-token must be base64"))?;
+                let subject = review.user_of(&token).await.map_err(refused)?;
                 let allowed = subjects.is_empty() || subjects.contains(&subject);
                 if allowed { Ok(()) } else { Err(refused("sub-claims do not match")) }
             }
@@ -135,39 +158,9 @@ impl Access {
     }
 }
 
-/// The tokens that `/auth` has given out.
-#[derive(Debug, Default)]
-pub(super) struct Tokens(BTreeMap<String, Issued>);
-
-#[derive(Debug)]
-struct Issued {
-    access_id: String,
-    end: Instant,
-}
-
-impl Tokens {
-    pub(super) fn issue(&mut self, access_id: &str, prefix: &str, ttl: Duration) -> String {
-        let token = format!("{prefix}{:032x}", rand::random::<u128>());
-        self.0.insert(token.clone(), Issued { access_id: access_id.to_owned(), end: Instant::now() + ttl });
-        token
-    }
-
-    /// The access id that `token` was given to, while it holds.
-    pub(super) fn owner(&self, token: &str) -> Option<&str> {
-        let issued = self.0.get(token).filter(|issued| Instant::now() < issued.end)?;
-        Some(&issued.access_id)
-    }
-
-    pub(super) fn expire_all(&mut self) {
-        self.0.clear();
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use super::{Access, Method, Tokens};
+    use super::{Access, Method};
 
     #[test]
     fn roles_name_items_or_their_beginning() {
@@ -177,24 +170,15 @@ mod tests {
         assert_eq!(may, [true, true, true, false, false, false]);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_token_ends_after_its_life() {
-        let mut tokens = Tokens::default();
-        let token = tokens.issue("p-1", "t-", Duration::from_mins(1));
-        assert_eq!(tokens.owner(&token), Some("p-1"));
-        tokio::time::advance(Duration::from_secs(61)).await;
-        assert_eq!(tokens.owner(&token), None);
-        assert_eq!(tokens.owner("t-unknown"), None);
-    }
-
     #[test]
     fn access_is_written_as_flat_json() {
         let access: Access = serde_json::from_str(r#"{"id": "p-1", "type": "api_key", "key": "k"}"#).unwrap();
         assert!(matches!(access.method, Method::ApiKey { key } if key == "k"));
         assert_eq!(access.allow, ["/*"]);
-        let access: Access =
-            serde_json::from_str(r#"{"id": "p-2", "type": "k8s", "configName": "c", "allow": ["/a"]}"#).unwrap();
-        assert!(matches!(access.method, Method::K8s { config_name, review: None, .. } if config_name == "c"));
+        let text =
+            r#"{"id": "p-2", "type": "k8s", "configName": "c", "review": {"keys": {"pem": ""}}, "allow": ["/a"]}"#;
+        let access: Access = serde_json::from_str(text).unwrap();
+        assert!(matches!(access.method, Method::K8s { config_name, .. } if config_name == "c"));
         assert!(serde_json::from_str::<Access>(r#"{"id": "p-3", "type": "api_key", "kye": "k"}"#).is_err());
     }
 }

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{access::Access, api::Gateway, items::Item};
-use crate::lock::lock;
+use crate::{admin::found, lock::lock};
 
 pub(super) fn router(gateway: Arc<Gateway>) -> Router {
     Router::new()
@@ -57,7 +57,7 @@ async fn rotate(State(gateway): State<Arc<Gateway>>, Json(rotation): Json<Rotati
 }
 
 async fn grant(State(gateway): State<Arc<Gateway>>, Json(access): Json<Access>) {
-    lock(&gateway.world).access.insert(access.id.clone(), access);
+    lock(&gateway.world).grant(access);
 }
 
 #[derive(Deserialize)]
@@ -75,8 +75,4 @@ async fn expire(State(gateway): State<Arc<Gateway>>) {
 
 async fn flush(State(gateway): State<Arc<Gateway>>) {
     lock(&gateway.world).cache.clear();
-}
-
-fn found(was_there: bool) -> StatusCode {
-    if was_there { StatusCode::NO_CONTENT } else { StatusCode::NOT_FOUND }
 }

@@ -4,33 +4,28 @@ use std::sync::{Arc, Mutex};
 
 use axum::{
     Json, Router,
-    body::to_bytes,
     extract::{Request, State},
-    http::{HeaderMap, Method, StatusCode, header::CONTENT_TYPE},
+    http::{Method, StatusCode, request::Parts},
     response::{IntoResponse, Response},
 };
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{
+    Contents, admin,
     body::{self, Body, Field},
     commands,
     refusal::Refusal,
     world::{Settings, World},
 };
-use crate::{lock::lock, server::Dialect};
-
-/// How the gateway's operations are called and its errors look.
-pub(super) const DIALECT: Dialect = Dialect {
-    operation: |_, path| {
-        let last = path.rsplit('/').next().unwrap_or_default();
-        let known = COMMANDS.iter().find(|(name, _)| *name == last);
-        known.map_or("unknown", |(name, _)| name).to_owned()
-    },
-    failure: |status| Refusal::of(status).into_response(),
+use crate::{
+    fake::Vendor,
+    lock::lock,
+    request::{is_of, whole},
+    server::{Dialect, Listen},
 };
 
-const COMMANDS: [(&str, &[Field]); 7] = [
+const COMMANDS: [(&str, &[Field]); 8] = [
     ("auth", body::AUTH),
     ("describe-item", body::DESCRIBE_ITEM),
     ("get-certificate-value", body::GET_CERTIFICATE_VALUE),
@@ -38,19 +33,46 @@ const COMMANDS: [(&str, &[Field]); 7] = [
     ("get-rotated-secret-value", body::GET_ROTATED_SECRET_VALUE),
     ("get-secret-value", body::GET_SECRET_VALUE),
     ("list-items", body::LIST_ITEMS),
+    ("validate-token", body::VALIDATE_TOKEN),
 ];
 
-/// More than any request of these commands needs.
-const LONGEST_BODY: usize = 1 << 20;
-
+/// What makes a gateway of a [`crate::fake::Fake`].
 #[derive(Debug)]
-pub(super) struct Gateway {
-    pub(super) settings: Settings,
+pub struct Gateway {
+    settings: Settings,
     pub(super) world: Mutex<World>,
 }
 
-pub(super) fn router(gateway: Arc<Gateway>) -> Router {
-    Router::new().fallback(handle).with_state(gateway)
+impl Vendor for Gateway {
+    type Settings = Settings;
+    type Contents = Contents;
+    const DIALECT: Dialect = Dialect {
+        operation: |_, path| {
+            let last = path.rsplit('/').next().unwrap_or_default();
+            let known = COMMANDS.iter().find(|(name, _)| *name == last);
+            known.map_or("unknown", |(name, _)| name).to_owned()
+        },
+        failure: |_, status| Refusal::of(status).into_response(),
+    };
+
+    fn new(_: &Listen, settings: Settings, contents: Contents) -> Self {
+        let mut world = World::default();
+        for access in contents.access {
+            world.grant(access);
+        }
+        for item in contents.items {
+            world.items.put(item);
+        }
+        Self { settings, world: Mutex::new(world) }
+    }
+
+    fn service(self: Arc<Self>) -> Router {
+        Router::new().fallback(handle).with_state(self)
+    }
+
+    fn controls(self: Arc<Self>) -> Router {
+        admin::router(self)
+    }
 }
 
 async fn handle(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
@@ -64,10 +86,10 @@ async fn handle(State(gateway): State<Arc<Gateway>>, request: Request) -> Respon
     if parts.method != Method::POST {
         return Refusal::of(StatusCode::METHOD_NOT_ALLOWED).into_response();
     }
-    let Ok(bytes) = to_bytes(body, LONGEST_BODY).await else {
+    let Some(bytes) = whole(body).await else {
         return Refusal::of(StatusCode::PAYLOAD_TOO_LARGE).into_response();
     };
-    let parsed = is_json(&parts.headers).and_then(|()| Body::parse(&bytes, fields));
+    let parsed = is_plain(&parts).and_then(|()| Body::parse(&bytes, fields));
     let answer = match parsed {
         Ok(body) => run(&gateway, command, &body).await,
         Err(refusal) => Err(refusal),
@@ -85,12 +107,13 @@ fn command<'a>(path: &'a str, bases: &[String]) -> Option<&'a str> {
     below.min_by_key(|rest| rest.len()).filter(|rest| !rest.contains('/'))
 }
 
-fn is_json(headers: &HeaderMap) -> Result<(), Refusal> {
-    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    match kind.split(';').next().map(str::trim) {
-        Some("application/json") => Ok(()),
-        _ => Err(Refusal::bad_request("the content type must be application/json")),
+/// Whether all that is asked is in a body of JSON.
+fn is_plain(parts: &Parts) -> Result<(), Refusal> {
+    if parts.uri.query().is_some() {
+        return Err(Refusal::bad_request("commands have no parameters in their path"));
     }
+    let wrong = || Refusal::bad_request("the content type must be application/json");
+    is_of(&parts.headers, "application/json").then_some(()).ok_or_else(wrong)
 }
 
 async fn run(gateway: &Gateway, command: &str, body: &Body) -> Result<Value, Refusal> {
@@ -105,6 +128,7 @@ async fn run(gateway: &Gateway, command: &str, body: &Body) -> Result<Value, Ref
         "get-dynamic-secret-value" => commands::get_dynamic_secret_value(world, body),
         "get-rotated-secret-value" => commands::get_rotated_secret_value(world, settings, body),
         "get-secret-value" => commands::get_secret_value(world, settings, body),
+        "validate-token" => commands::validate_token(world, body),
         _ => commands::list_items(world, settings, body),
     }
 }
@@ -115,7 +139,7 @@ async fn auth(gateway: &Gateway, body: &Body) -> Result<Value, Refusal> {
     let access = access.ok_or_else(|| Refusal::unauthorized("authentication failed: unknown access id"))?;
     access.verify(body).await?;
     let Settings { tells_expiration, token_prefix, token_ttl, .. } = &gateway.settings;
-    let token = lock(&gateway.world).tokens.issue(id, token_prefix, *token_ttl);
+    let token = lock(&gateway.world).tokens.issue(token_prefix, id.to_owned(), Some(*token_ttl));
     let mut answer = json!({"token": token});
     if *tells_expiration {
         answer["expiration"] = json!(Timestamp::now().saturating_add(*token_ttl).map(|end| end.to_string()).ok());

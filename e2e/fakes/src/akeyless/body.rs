@@ -9,11 +9,17 @@ use super::refusal::Refusal;
 pub(super) enum Type {
     Flag,
     Number,
+    /// One of these texts.
+    OneOf(&'static [&'static str]),
     Text,
     Texts,
 }
 
-use Type::{Flag, Number, Text, Texts};
+use Type::{Flag, Number, OneOf, Text, Texts};
+
+const ACCESSIBILITY: Type = OneOf(&["personal", "regular"]);
+const SWITCH: Type = OneOf(&["disabled", "enabled"]);
+const TRUTH: Type = OneOf(&["false", "true"]);
 
 /// A field by name.
 pub(super) type Field = (&'static str, Type);
@@ -53,7 +59,7 @@ pub(super) const AUTH: &[Field] = &[
 ];
 
 pub(super) const DESCRIBE_ITEM: &[Field] = &[
-    ("accessibility", Text),
+    ("accessibility", ACCESSIBILITY),
     ("bastion-details", Flag),
     ("der-certificate-format", Flag),
     ("display-id", Text),
@@ -71,7 +77,7 @@ pub(super) const DESCRIBE_ITEM: &[Field] = &[
 pub(super) const GET_CERTIFICATE_VALUE: &[Field] = &[
     ("cert-issuer-name", Text),
     ("display-id", Text),
-    ("ignore-cache", Text),
+    ("ignore-cache", TRUTH),
     ("issuance-token", Text),
     ("json", Flag),
     ("name", Text),
@@ -94,7 +100,7 @@ pub(super) const GET_DYNAMIC_SECRET_VALUE: &[Field] = &[
 
 pub(super) const GET_ROTATED_SECRET_VALUE: &[Field] = &[
     ("host", Text),
-    ("ignore-cache", Text),
+    ("ignore-cache", TRUTH),
     ("json", Flag),
     // The plural is the vendor's; it takes one name.
     ("names", Text),
@@ -104,8 +110,8 @@ pub(super) const GET_ROTATED_SECRET_VALUE: &[Field] = &[
 ];
 
 pub(super) const GET_SECRET_VALUE: &[Field] = &[
-    ("accessibility", Text),
-    ("ignore-cache", Text),
+    ("accessibility", ACCESSIBILITY),
+    ("ignore-cache", TRUTH),
     ("json", Flag),
     ("names", Texts),
     ("pretty-print", Flag),
@@ -115,9 +121,9 @@ pub(super) const GET_SECRET_VALUE: &[Field] = &[
 ];
 
 pub(super) const LIST_ITEMS: &[Field] = &[
-    ("accessibility", Text),
+    ("accessibility", ACCESSIBILITY),
     ("advanced-filter", Text),
-    ("auto-pagination", Text),
+    ("auto-pagination", SWITCH),
     ("current-folder", Flag),
     ("filter", Text),
     ("json", Flag),
@@ -132,6 +138,8 @@ pub(super) const LIST_ITEMS: &[Field] = &[
     ("type", Texts),
     ("uid-token", Text),
 ];
+
+pub(super) const VALIDATE_TOKEN: &[Field] = &[("json", Flag), ("token", Text)];
 
 /// A body whose fields are all known and of the right type.
 #[derive(Debug)]
@@ -194,6 +202,7 @@ impl Type {
         match self {
             Flag => value.is_boolean(),
             Number => value.is_i64(),
+            OneOf(known) => value.as_str().is_some_and(|text| known.contains(&text)),
             Text => value.is_string(),
             Texts => value.as_array().is_some_and(|list| list.iter().all(Value::is_string)),
         }
@@ -216,6 +225,7 @@ mod tests {
         assert!(wrong(r#"{"names": "a"}"#).contains("wrong type"));
         assert!(wrong(r#"{"names": ["a", 1]}"#).contains("wrong type"));
         assert!(wrong(r#"{"version": 1.5}"#).contains("wrong type"));
+        assert!(wrong(r#"{"ignore-cache": "yes"}"#).contains("wrong type"));
     }
 
     #[test]

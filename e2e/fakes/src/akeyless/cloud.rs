@@ -1,48 +1,46 @@
-//! Cloud identities as logins: their form, not their signatures.
+//! Cloud identities as logins: the owners' own proofs, which a gateway hands on or verifies.
+
+use std::collections::BTreeMap;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use serde_json::{Map, Value};
+use jiff::Timestamp;
+use serde_json::Value;
 
-use crate::jwt;
+use crate::{
+    aws::{CALLER_IDENTITY, Question},
+    jwt::Members,
+    keys::{Keys, Wrong},
+};
 
-/// The claims of the JWT inside `cloud_id`, while it holds.
-pub(super) fn token(cloud_id: &str) -> Result<Map<String, Value>, &'static str> {
-    let token = decoded(cloud_id)?;
-    let claims = jwt::claims(&token).ok_or("the cloud id is not the base64 of a JWT")?;
-    if jwt::has_expired(&claims) { Err("the cloud token has expired") } else { Ok(claims) }
+/// The claims of the JWT inside `cloud_id`, if it holds and one of `keys` has signed it.
+pub(super) async fn token(cloud_id: &str, keys: &Keys) -> Result<Members, &'static str> {
+    keys.verify(&decoded(cloud_id)?).await.map_err(|wrong| match wrong {
+        Wrong::Form => "the cloud id is not the base64 of a JWT",
+        Wrong::Early | Wrong::Expired => "the cloud token does not hold now",
+        Wrong::Keys => "the cloud's keys cannot be read",
+        Wrong::Signature => "the cloud has not signed the token",
+    })
 }
 
-/// Checks that `cloud_id` is a signed request that asks AWS for its sender's identity.
-pub(super) fn caller_identity(cloud_id: &str) -> Result<(), &'static str> {
+/// Checks that `cloud_id` is a request that asks AWS for its sender's identity, signed with one of `keys` just now.
+pub(super) fn check_question(
+    cloud_id: &str,
+    keys: &BTreeMap<String, String>,
+    now: Timestamp,
+) -> Result<(), &'static str> {
     let request: Value = serde_json::from_str(&decoded(cloud_id)?).map_err(|_| "the cloud id is not JSON")?;
     let field = |name: &str| request[name].as_str().ok_or("a field of the cloud id is missing");
-    if field("sts_request_method")? != "POST" {
-        return Err("the signed request is no POST");
-    }
     let url = decoded(field("sts_request_url")?)?;
-    let host = url.strip_prefix("https://").and_then(|rest| rest.split('/').next()).unwrap_or_default();
-    if !host.starts_with("sts.") || !(host.ends_with(".amazonaws.com") || host.ends_with(".amazonaws.com.cn")) {
-        return Err("the signed request does not go to STS");
-    }
-    if decoded(field("sts_request_body")?)? != "Action=GetCallerIdentity&Version=2011-06-15" {
+    let host = url.strip_prefix("https://").and_then(|rest| rest.strip_suffix('/'));
+    let body = decoded(field("sts_request_body")?)?;
+    if field("sts_request_method")? != "POST" || body != CALLER_IDENTITY {
         return Err("the signed request is not GetCallerIdentity");
     }
-    let headers = decoded(field("sts_request_headers")?)?;
-    let headers: Map<String, Value> = serde_json::from_str(&headers).map_err(|_| "the signed headers are not JSON")?;
-    let header = |wanted: &str| {
-        let found = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted));
-        found.and_then(|(_, values)| values[0].as_str()).ok_or("a signed header is missing")
-    };
-    let region = host.split('.').nth(1).filter(|part| *part != "amazonaws").unwrap_or("us-east-1");
-    let scope = format!("/{region}/sts/aws4_request");
-    let authorization = header("authorization")?;
-    let signed = authorization.starts_with("AWS4-HMAC-SHA256 Credential=")
-        && authorization.contains(&scope)
-        && ["SignedHeaders=", "host", "x-amz-date", "Signature="].iter().all(|part| authorization.contains(part));
-    if !signed || header("x-amz-date")?.len() != "20250101T000000Z".len() {
-        return Err("the request is not signed with SigV4 for STS of its region");
-    }
-    Ok(())
+    let headers: BTreeMap<String, Vec<String>> = serde_json::from_str(&decoded(field("sts_request_headers")?)?)
+        .map_err(|_| "the signed headers are not JSON")?;
+    let headers = headers.into_iter().map(|(name, values)| (name, values.join(",")));
+    let host = host.ok_or("the signed request does not go to STS")?;
+    Question::new(host, ("", &body), headers).signer(keys, now).map(drop)
 }
 
 fn decoded(text: &str) -> Result<String, &'static str> {
@@ -55,18 +53,20 @@ mod tests {
     use base64::{Engine, engine::general_purpose::STANDARD};
     use serde_json::{Value, json};
 
-    use super::{caller_identity, token};
-    use crate::jwt;
+    use super::{check_question, token};
+    use crate::keys::Issuer;
 
+    /// The signature was computed with another implementation (Python's hmac).
     fn cloud_id(change: impl FnOnce(&mut Value)) -> String {
         let headers = json!({
-            "Authorization": ["AWS4-HMAC-SHA256 Credential=AKID/20250101/eu-west-1/sts/aws4_request, \
-                               SignedHeaders=content-type;host;x-amz-date, Signature=00"],
-            "X-Amz-Date": ["20250101T000000Z"],
+            "Authorization": ["AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/eu-central-1/sts/aws4_request, \
+                               SignedHeaders=host;x-amz-date, Signature=\
+                               1936ab80e43374dc7dda6c323fffc2388d341bd81d94c0d01461212b322f30f0"],
+            "X-Amz-Date": ["20150830T123600Z"],
         });
         let mut request = json!({
             "sts_request_method": "POST",
-            "sts_request_url": STANDARD.encode("https://sts.eu-west-1.amazonaws.com/"),
+            "sts_request_url": STANDARD.encode("https://sts.eu-central-1.amazonaws.com/"),
             "sts_request_body": STANDARD.encode("Action=GetCallerIdentity&Version=2011-06-15"),
             "sts_request_headers": STANDARD.encode(headers.to_string()),
         });
@@ -74,13 +74,14 @@ mod tests {
         STANDARD.encode(request.to_string())
     }
 
-    #[test]
-    fn a_signed_get_caller_identity_is_an_identity() {
-        assert_eq!(caller_identity(&cloud_id(|_| ())), Ok(()));
+    fn check(cloud_id: &str) -> Result<(), &'static str> {
+        let keys = [("AKIDEXAMPLE".to_owned(), "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY".to_owned())].into();
+        check_question(cloud_id, &keys, "2015-08-30T12:40:00Z".parse().expect("a time"))
     }
 
     #[test]
-    fn other_requests_are_not() {
+    fn only_a_signed_get_caller_identity_is_an_identity() {
+        assert_eq!(check(&cloud_id(|_| ())), Ok(()));
         for (field, value) in [
             ("sts_request_method", "GET".to_owned()),
             ("sts_request_url", STANDARD.encode("https://evil.example/")),
@@ -90,16 +91,24 @@ mod tests {
             ("sts_request_headers", "{}".to_owned()),
         ] {
             let changed = cloud_id(|request| request[field] = Value::from(value));
-            assert!(caller_identity(&changed).is_err(), "{field}");
+            assert!(check(&changed).is_err(), "{field}");
         }
-        assert!(caller_identity("e30=").is_err());
+        assert!(check("e30=").is_err());
     }
 
-    #[test]
-    fn tokens_must_be_base64_of_a_jwt_that_holds() {
-        let encoded = |claims: Value| STANDARD.encode(jwt::tests::token(&claims));
-        assert_eq!(token(&encoded(json!({"oid": "o"}))).unwrap()["oid"], "o");
-        assert!(token(&encoded(json!({"exp": 1}))).is_err());
-        assert!(token(&jwt::tests::token(&json!({}))).is_err());
+    #[tokio::test]
+    async fn tokens_must_be_base64_of_a_jwt_that_the_cloud_has_signed() {
+        let (cloud, claims) = (Issuer::default(), json!({"oid": "o"}));
+        let read =
+            async |cloud_id: &str| token(cloud_id, &cloud.keys()).await.map(|claims| claims.text("oid").to_owned());
+        assert_eq!(read(&STANDARD.encode(cloud.sign(&claims))).await, Ok("o".to_owned()));
+        for (cloud_id, wrong) in [
+            (STANDARD.encode(Issuer::default().sign(&claims)), "the cloud has not signed the token"),
+            (STANDARD.encode(cloud.sign(&json!({"exp": 1}))), "the cloud token does not hold now"),
+            (STANDARD.encode("x"), "the cloud id is not the base64 of a JWT"),
+            (cloud.sign(&claims), "a part of the cloud id is not base64"),
+        ] {
+            assert_eq!(read(&cloud_id).await, Err(wrong));
+        }
     }
 }

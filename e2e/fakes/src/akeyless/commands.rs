@@ -84,6 +84,10 @@ pub(super) fn list_items(world: &World, settings: &Settings, body: &Body) -> Res
     Ok(json!({"folders": [], "has_next": more, "items": items, "next_page": next}))
 }
 
+pub(super) fn validate_token(world: &World, body: &Body) -> Result<Value, Refusal> {
+    Ok(json!({"is_valid": world.owner(body.required("token")?).is_ok()}))
+}
+
 fn page_name(token: &str) -> Option<String> {
     String::from_utf8(URL_SAFE_NO_PAD.decode(token).ok()?).ok()
 }

@@ -1,7 +1,8 @@
 //! An Akeyless gateway: the commands of its V2 API that readers of secrets use.
 //!
-//! It is strict where the real one is: tokens come from `/auth` and end, an access id has one access type, a role sees
-//! only its items, an item is read with the command of its type, and a request has only fields that the API knows.
+//! It is strict where the real one is: tokens come from `/auth` and end, an access id has one access type, what a cloud or
+//! a cluster vouches for is verified with its keys (issuer, audience, subject, time), a role sees only its items, an item
+//! is read with the command of its type, and a request has only fields that the API knows.
 //!
 //! Its own paths below `/_fake/` (see [`crate::server`] for the others):
 //!
@@ -16,11 +17,6 @@
 //! | `POST /_fake/tokens/expire` | ends all tokens |
 //! | `POST /_fake/cache/flush` | forgets cached values |
 
-use std::{
-    io,
-    sync::{Arc, Mutex},
-};
-
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -31,20 +27,15 @@ mod body;
 mod cloud;
 mod commands;
 mod items;
-mod k8s;
 mod refusal;
 mod world;
 
 pub use access::{Access, Method};
 pub use items::{Item, ItemType};
-pub use k8s::TokenReview;
 pub use world::Settings;
 
-use crate::{
-    faults::Faults,
-    lock::lock,
-    server::{Counts, Listen, Server},
-};
+pub use crate::token_review::TokenReview;
+use crate::{fake::Fake, lock::lock};
 
 /// What a gateway holds at first; as JSON the content of the file that the program is started with.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -58,105 +49,63 @@ pub struct Contents {
     pub items: Vec<Item>,
 }
 
-/// A running gateway. It goes down when it is dropped.
-#[derive(Debug)]
-pub struct AkeylessGateway {
-    gateway: Arc<api::Gateway>,
-    server: Server,
-}
+/// A running gateway. It counts its calls by command: `auth`, `describe-item`, …
+pub type AkeylessGateway = Fake<api::Gateway>;
 
 impl AkeylessGateway {
-    /// An empty gateway at a free port of this machine.
-    ///
-    /// # Panics
-    /// Outside of a Tokio runtime.
-    pub fn start() -> io::Result<Self> {
-        Self::start_with(Listen::default(), Settings::default(), Contents::default())
-    }
-
-    /// A gateway made to measure.
-    ///
-    /// # Panics
-    /// Outside of a Tokio runtime.
-    pub fn start_with(listen: Listen, settings: Settings, contents: Contents) -> io::Result<Self> {
-        let gateway = Arc::new(api::Gateway { settings, world: Mutex::default() });
-        let vendor = api::router(Arc::clone(&gateway));
-        let admin = admin::router(Arc::clone(&gateway));
-        let server = Server::start(listen, api::DIALECT, vendor, admin)?;
-        let fake = Self { gateway, server };
-        contents.access.into_iter().for_each(|access| fake.grant(access));
-        contents.items.into_iter().for_each(|item| fake.put(item));
-        Ok(fake)
-    }
-
-    /// Its address, without a path.
-    pub fn url(&self) -> &str {
-        self.server.url()
-    }
-
-    /// Calls by command: `auth`, `describe-item`, …; what is no command counts as `unknown`.
-    pub fn counts(&self) -> &Counts {
-        self.server.counts()
-    }
-
-    /// What goes wrong, by command.
-    pub fn faults(&self) -> &Faults {
-        self.server.faults()
-    }
-
-    /// The server, to take it down and up.
-    pub fn server(&self) -> &Server {
-        &self.server
-    }
-
     /// Puts an item in. One of the same name and type gets a new version, one of another type is replaced.
     pub fn put(&self, item: Item) {
-        lock(&self.gateway.world).items.put(item);
+        lock(&self.vendor.world).items.put(item);
     }
 
     /// Gives an item a new version; whether there is such an item.
     pub fn rotate(&self, name: &str, value: impl Into<Value>) -> bool {
-        lock(&self.gateway.world).items.rotate(name, value.into())
+        lock(&self.vendor.world).items.rotate(name, value.into())
     }
 
     /// Gives an item these tags and no others; whether there is such an item.
     pub fn tag(&self, name: &str, tags: &[&str]) -> bool {
-        lock(&self.gateway.world).items.tag(name, tags)
+        lock(&self.vendor.world).items.tag(name, tags)
     }
 
     /// The number of the newest version of an item, if there is such an item.
     pub fn last_version(&self, name: &str) -> Option<usize> {
-        lock(&self.gateway.world).items.get(name).map(items::Held::last_version)
+        lock(&self.vendor.world).items.get(name).map(items::Held::last_version)
     }
 
     /// Takes an item out; whether it was there.
     pub fn remove(&self, name: &str) -> bool {
-        lock(&self.gateway.world).items.remove(name)
+        lock(&self.vendor.world).items.remove(name)
     }
 
     /// Lets an access id in, or changes how it proves itself and what it may read.
     pub fn grant(&self, access: Access) {
-        lock(&self.gateway.world).access.insert(access.id.clone(), access);
+        lock(&self.vendor.world).grant(access);
     }
 
     /// From now on an access id may not read the items that `rule` names (see [`Access::allow`]); whether it is known.
     pub fn deny(&self, access_id: &str, rule: &str) -> bool {
-        let world = &mut *lock(&self.gateway.world);
-        world.access.get_mut(access_id).map(|access| access.deny.push(rule.to_owned())).is_some()
+        let access = &mut lock(&self.vendor.world).access;
+        access.get_mut(access_id).map(|access| access.deny.push(rule.to_owned())).is_some()
     }
 
     /// Locks an access id out, with its tokens; whether it was known.
     pub fn revoke(&self, access_id: &str) -> bool {
-        lock(&self.gateway.world).access.remove(access_id).is_some()
+        lock(&self.vendor.world).access.remove(access_id).is_some()
     }
 
     /// Ends all tokens.
     pub fn expire_tokens(&self) {
-        lock(&self.gateway.world).tokens.expire_all();
+        lock(&self.vendor.world).tokens.expire_all();
+    }
+
+    /// Forgets all tokens, as a gateway that is restarted.
+    pub fn forget_tokens(&self) {
+        lock(&self.vendor.world).tokens.retain(|_| false);
     }
 
     /// Forgets cached values.
     pub fn flush_cache(&self) {
-        lock(&self.gateway.world).cache.clear();
+        lock(&self.vendor.world).cache.clear();
     }
 }

@@ -32,6 +32,11 @@ impl Refusal {
         Self { status: StatusCode::UNAUTHORIZED, error: "Unauthorized", message: message.into() }
     }
 
+    pub(super) fn unknown_token() -> Self {
+        let error = "Client could not be found in cache";
+        Self { status: StatusCode::BAD_REQUEST, error, message: String::new() }
+    }
+
     /// Any other status, without details.
     pub(super) fn of(status: StatusCode) -> Self {
         Self { status, error: "Error", message: status.canonical_reason().unwrap_or_default().to_owned() }

@@ -5,11 +5,12 @@ use std::{collections::BTreeMap, time::Duration};
 use serde_json::Value;
 
 use super::{
-    access::{Access, Tokens},
+    access::Access,
     body::Body,
     items::{ItemType, Items, full_name},
     refusal::Refusal,
 };
+use crate::tokens::{Found, Tokens};
 
 /// How a gateway behaves.
 #[derive(Clone, Debug)]
@@ -50,11 +51,17 @@ pub(super) struct World {
     pub(super) access: BTreeMap<String, Access>,
     pub(super) cache: BTreeMap<String, Value>,
     pub(super) items: Items,
-    pub(super) tokens: Tokens,
+    /// By access id.
+    pub(super) tokens: Tokens<String>,
     serial: u64,
 }
 
 impl World {
+    /// Lets an access id in, or changes how it proves itself and what it may read.
+    pub(super) fn grant(&mut self, access: Access) {
+        self.access.insert(access.id.clone(), access);
+    }
+
     /// Who sends this request.
     pub(super) fn caller(&self, body: &Body) -> Result<Access, Refusal> {
         let universal = !body.text("uid-token").is_empty();
@@ -65,8 +72,18 @@ impl World {
         if token.starts_with("u-") != universal {
             return Err(Refusal::unauthorized("the token is of another kind than its field"));
         }
-        let access = self.tokens.owner(token).and_then(|id| self.access.get(id));
-        access.cloned().ok_or_else(|| Refusal::unauthorized("the token is unknown or has expired"))
+        self.owner(token).cloned()
+    }
+
+    /// Whose token this is.
+    pub(super) fn owner(&self, token: &str) -> Result<&Access, Refusal> {
+        let access = match self.tokens.find(token) {
+            Found::Holds(id) => self.access.get(id),
+            Found::Ended => None,
+            // A gateway that was restarted does not know what it has given out before.
+            Found::Unknown => return Err(Refusal::unknown_token()),
+        };
+        access.ok_or_else(|| Refusal::unauthorized("the token has expired"))
     }
 
     /// The value of an item that must be of type `kind`, from the cache if `cached` allows it.

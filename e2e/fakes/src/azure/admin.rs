@@ -11,7 +11,7 @@ use axum::{
 use serde::Deserialize;
 
 use super::{Application, Kind, ManagedIdentity, Object, api::Cloud};
-use crate::lock::lock;
+use crate::{admin::found, lock::lock};
 
 type World = State<Arc<Cloud>>;
 
@@ -29,7 +29,7 @@ pub(super) fn router(cloud: Arc<Cloud>) -> Router {
 }
 
 async fn register(State(cloud): World, Json(application): Json<Application>) {
-    lock(&cloud.world).applications.insert(application.client_id.clone(), application);
+    lock(&cloud.world).register(application);
 }
 
 #[derive(Deserialize)]
@@ -62,9 +62,5 @@ async fn delete(State(cloud): World, Query(Named { kind, name }): Query<Named>) 
 }
 
 async fn deny(State(cloud): World, Json(Named { kind, name }): Json<Named>) {
-    lock(&cloud.world).denied.insert((kind, name));
-}
-
-fn found(was_there: bool) -> StatusCode {
-    if was_there { StatusCode::NO_CONTENT } else { StatusCode::NOT_FOUND }
+    lock(&cloud.world).deny(kind, &name);
 }

@@ -7,7 +7,6 @@ use std::{
 
 use axum::{
     Json, Router,
-    body::to_bytes,
     extract::{Request, State},
     http::{HeaderMap, Method, StatusCode, header::HOST},
     response::{IntoResponse, Response},
@@ -15,31 +14,57 @@ use axum::{
 use serde_json::Value;
 
 use super::{
-    Kind, entra, machine,
+    Contents, Kind, admin, entra, machine,
     refusal::Refusal,
     vault,
     world::{Settings, World},
 };
-use crate::{query::pairs, server::Dialect};
-
-/// How operations are called and errors look.
-pub(super) const DIALECT: Dialect = Dialect {
-    operation: |_, path| Target::of(path).operation().to_owned(),
-    failure: |status| Refusal::of(status).into_response(),
+use crate::{
+    fake::Vendor,
+    request::{pairs, whole},
+    server::{Dialect, Listen},
 };
 
-/// More than any request of these services needs.
-const LONGEST_BODY: usize = 1 << 20;
-
+/// What makes a cloud of a [`crate::fake::Fake`].
 #[derive(Debug)]
-pub(super) struct Cloud {
-    pub(super) scheme: &'static str,
+pub struct Cloud {
+    scheme: &'static str,
     pub(super) settings: Settings,
     pub(super) world: Mutex<World>,
 }
 
+impl Vendor for Cloud {
+    type Settings = Settings;
+    type Contents = Contents;
+    const DIALECT: Dialect = Dialect {
+        operation: |_, path| Target::of(path).operation().to_owned(),
+        failure: |operation, status| Refusal::of(operation, status).into_response(),
+    };
+
+    fn new(listen: &Listen, settings: Settings, contents: Contents) -> Self {
+        let mut world = World::default();
+        world.identities = contents.identities;
+        for application in contents.applications {
+            world.register(application);
+        }
+        for object in contents.objects {
+            world.objects.put(object);
+        }
+        let scheme = if listen.tls.is_some() { "https" } else { "http" };
+        Self { scheme, settings, world: Mutex::new(world) }
+    }
+
+    fn service(self: Arc<Self>) -> Router {
+        Router::new().fallback(handle).with_state(self)
+    }
+
+    fn controls(self: Arc<Self>) -> Router {
+        admin::router(self)
+    }
+}
+
 /// What a request is about.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Target<'a> {
     Entra { tenant: &'a str },
     List(Kind),
@@ -81,10 +106,6 @@ impl<'a> Target<'a> {
     }
 }
 
-pub(super) fn router(cloud: Arc<Cloud>) -> Router {
-    Router::new().fallback(handle).with_state(cloud)
-}
-
 async fn handle(State(cloud): State<Arc<Cloud>>, request: Request) -> Response {
     cloud.answer(request).await.map_or_else(IntoResponse::into_response, |answer| Json(answer).into_response())
 }
@@ -93,23 +114,24 @@ impl Cloud {
     async fn answer(&self, request: Request) -> Result<Value, Refusal> {
         let (parts, body) = request.into_parts();
         let target = Target::of(parts.uri.path());
-        let wanted = if matches!(target, Target::Entra { .. }) { Method::POST } else { Method::GET };
-        if parts.method != wanted {
-            return Err(Refusal::of(StatusCode::METHOD_NOT_ALLOWED));
-        }
+        let refused = |status| Refusal::of(target.operation(), status);
         let query = pairs(parts.uri.query().unwrap_or_default());
-        let query: BTreeMap<_, _> = query.ok_or_else(|| Refusal::of(StatusCode::BAD_REQUEST))?.into_iter().collect();
-        match target {
-            Target::Entra { tenant } => {
-                let body = to_bytes(body, LONGEST_BODY).await;
-                let body = body.map_err(|_| Refusal::of(StatusCode::PAYLOAD_TOO_LARGE))?;
+        let query: BTreeMap<_, _> = query.ok_or_else(|| refused(StatusCode::BAD_REQUEST))?.into_iter().collect();
+        match (target, &parts.method) {
+            (Target::Entra { .. }, method) if method != Method::POST => Err(Refusal::request(900_561)),
+            (Target::Entra { .. }, _) if !query.is_empty() => Err(refused(StatusCode::BAD_REQUEST)),
+            (Target::Entra { tenant }, _) => {
+                let body = whole(body).await.ok_or_else(|| refused(StatusCode::PAYLOAD_TOO_LARGE))?;
                 let endpoint = format!("{}{}", self.base(&parts.headers), parts.uri.path());
                 entra::request_token(self, tenant, &endpoint, &parts.headers, &body).await
             }
-            Target::List(kind) => vault::list(self, &parts.headers, kind, &query),
-            Target::Metadata => machine::request_token(self, &parts.headers, &query),
-            Target::Object { kind, name, version } => vault::read(self, &parts.headers, kind, name, version, &query),
-            Target::Unknown => Err(Refusal::of(StatusCode::NOT_FOUND)),
+            (Target::Unknown, _) => Err(refused(StatusCode::NOT_FOUND)),
+            (_, method) if method != Method::GET => Err(refused(StatusCode::METHOD_NOT_ALLOWED)),
+            (Target::List(kind), _) => vault::list(self, &parts.headers, kind, &query),
+            (Target::Metadata, _) => machine::request_token(self, &parts.headers, &query),
+            (Target::Object { kind, name, version }, _) => {
+                vault::read(self, &parts.headers, kind, name, version, &query)
+            }
         }
     }
 

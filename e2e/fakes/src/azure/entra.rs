@@ -2,12 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use axum::http::{HeaderMap, header::CONTENT_TYPE};
+use axum::http::HeaderMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{api::Cloud, assertion, refusal::Refusal};
-use crate::{gcp::Keys, jwt, lock::lock, query::pairs};
+use super::{api::Cloud, assertion, refusal::Refusal, world::Bearer};
+use crate::{
+    jwt::Jwt,
+    keys::{Keys, Wrong},
+    lock::lock,
+    request::{is_of, pairs},
+};
 
 /// An application. All its proofs are good.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -68,13 +73,13 @@ pub(super) async fn request_token(
         return Err(Refusal::request(900_144));
     }
     if given("grant_type") != "client_credentials" {
-        return Err(Refusal::Entra { code: 70003, error: "unsupported_grant_type" });
+        return Err(Refusal::entra(70003, "unsupported_grant_type"));
     }
     let application = find(cloud, tenant, given("client_id"))?;
     let resource = given("scope").strip_suffix("/.default").filter(|resource| !resource.is_empty());
-    let resource = resource.ok_or(Refusal::Entra { code: 1_002_012, error: "invalid_scope" })?;
+    let resource = resource.ok_or_else(|| Refusal::entra(1_002_012, "invalid_scope"))?;
     if resource != cloud.settings.audience {
-        return Err(Refusal::Entra { code: 500_011, error: "invalid_resource" });
+        return Err(Refusal::entra(500_011, "invalid_resource"));
     }
     match (form.get("client_secret"), form.get("client_assertion")) {
         (Some(secret), None) if application.secrets.contains(secret) => {}
@@ -85,7 +90,8 @@ pub(super) async fn request_token(
         _ => return Err(Refusal::client(7_000_216)),
     }
     let ttl = cloud.settings.token_ttl;
-    let token = lock(&cloud.world).tokens.issue(&application.client_id, tenant, resource, ttl);
+    let bearer = Bearer { client_id: application.client_id, resource: resource.to_owned(), tenant: tenant.to_owned() };
+    let token = lock(&cloud.world).tokens.issue("eyJ.", bearer, Some(ttl));
     let seconds = ttl.as_secs();
     Ok(json!({ "access_token": token, "expires_in": seconds, "ext_expires_in": seconds, "token_type": "Bearer" }))
 }
@@ -98,26 +104,26 @@ fn find(cloud: &Cloud, tenant: &str, client_id: &str) -> Result<Application, Ref
         return Err(Refusal::request(90002));
     }
     let application = world.applications.get(client_id).filter(|application| application.tenant == tenant);
-    application.cloned().ok_or(Refusal::Entra { code: 700_016, error: "unauthorized_client" })
+    application.cloned().ok_or_else(|| Refusal::entra(700_016, "unauthorized_client"))
 }
 
 /// An assertion is the application's own, or the token of somebody whom it trusts.
 async fn verify(cloud: &Cloud, application: &Application, endpoint: &str, text: &str) -> Result<(), Refusal> {
-    let claims = jwt::claims(text).ok_or_else(|| Refusal::client(50027))?;
-    let claim = |name: &str| claims.get(name).and_then(Value::as_str).unwrap_or_default();
-    if claim("iss") == application.client_id {
-        let id = assertion::verify(application, endpoint, text).map_err(Refusal::client)?;
+    let jwt = Jwt::parse(text).ok_or_else(|| Refusal::client(50027))?;
+    let (issuer, subject) = (jwt.claims.text("iss"), jwt.claims.text("sub"));
+    if issuer == application.client_id {
+        let id = assertion::verify(application, endpoint, &jwt).map_err(Refusal::client)?;
         let is_new = lock(&cloud.world).assertions.insert(id);
         return if is_new { Ok(()) } else { Err(Refusal::client(700_027)) };
     }
-    let of_issuer: Vec<_> =
-        application.federations.iter().filter(|federation| federation.issuer == claim("iss")).collect();
-    let of_subject: Vec<_> = of_issuer.iter().filter(|federation| federation.subject == claim("sub")).collect();
-    let trusted = of_subject.iter().find(|federation| jwt::is_for(&claims, &federation.audience));
+    let of_issuer: Vec<_> = application.federations.iter().filter(|federation| federation.issuer == issuer).collect();
+    let of_subject: Vec<_> = of_issuer.iter().filter(|federation| federation.subject == subject).collect();
+    let trusted = of_subject.iter().find(|federation| jwt.claims.is_for(&federation.audience));
     match trusted {
+        Some(_) if jwt.claims.time("exp").is_none() => Err(Refusal::client(700_024)),
         Some(federation) => match federation.keys.verify(text).await {
             Ok(_) => Ok(()),
-            Err("it has expired") => Err(Refusal::client(700_024)),
+            Err(Wrong::Early | Wrong::Expired) => Err(Refusal::client(700_024)),
             Err(_) => Err(Refusal::client(50013)),
         },
         None if of_issuer.is_empty() => Err(Refusal::client(700_211)),
@@ -127,9 +133,6 @@ async fn verify(cloud: &Cloud, application: &Application, endpoint: &str, text: 
 }
 
 fn form(headers: &HeaderMap, body: &[u8]) -> Option<BTreeMap<String, String>> {
-    let kind = headers.get(CONTENT_TYPE)?.to_str().ok()?;
-    if kind.split(';').next() != Some("application/x-www-form-urlencoded") {
-        return None;
-    }
-    Some(pairs(std::str::from_utf8(body).ok()?)?.into_iter().collect())
+    let pairs = pairs(std::str::from_utf8(body).ok()?)?;
+    is_of(headers, "application/x-www-form-urlencoded").then(|| pairs.into_iter().collect())
 }

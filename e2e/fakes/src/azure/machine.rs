@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::HeaderMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{api::Cloud, refusal::Refusal};
+use super::{api::Cloud, refusal::Refusal, world::Bearer};
 use crate::lock::lock;
 
 /// An identity that is assigned to the machine.
@@ -27,7 +27,7 @@ pub(super) fn request_token(
     headers: &HeaderMap,
     query: &BTreeMap<String, String>,
 ) -> Result<Value, Refusal> {
-    let wrong = |description| Refusal::machine(StatusCode::BAD_REQUEST, description);
+    let wrong = Refusal::machine;
     // What a proxy passes on comes from elsewhere.
     if headers.get("metadata").is_none_or(|value| value != "true") || headers.contains_key("x-forwarded-for") {
         return Err(wrong("Required metadata header not specified"));
@@ -49,7 +49,9 @@ pub(super) fn request_token(
     };
     let client_id = identity.ok_or_else(|| wrong("Identity not found"))?.client_id.clone();
     let settings = &cloud.settings;
-    let token = world.tokens.issue(&client_id, &settings.tenant, resource, settings.token_ttl);
+    let bearer =
+        Bearer { client_id: client_id.clone(), resource: resource.to_owned(), tenant: settings.tenant.clone() };
+    let token = world.tokens.issue("eyJ.", bearer, Some(settings.token_ttl));
     let (seconds, now) = (settings.token_ttl.as_secs(), Timestamp::now().as_second());
     Ok(json!({
         "access_token": token,

@@ -22,11 +22,7 @@
 //! | `PUT /_fake/firewall`, `DELETE /_fake/firewall` | lets nobody in, or everybody |
 //! | `POST /_fake/tokens/expire` | ends all tokens |
 
-use std::{
-    collections::BTreeMap,
-    io,
-    sync::{Arc, Mutex},
-};
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
@@ -45,11 +41,7 @@ pub use machine::ManagedIdentity;
 pub use objects::{Content, Kind, Object};
 pub use world::Settings;
 
-use crate::{
-    faults::Faults,
-    lock::lock,
-    server::{Counts, Listen, Server},
-};
+use crate::{fake::Fake, lock::lock};
 
 /// What there is at first; as JSON the content of the file that the program is started with.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -66,109 +58,52 @@ pub struct Contents {
     pub objects: Vec<Object>,
 }
 
-/// A running cloud. It goes down when it is dropped.
-#[derive(Debug)]
-pub struct AzureCloud {
-    cloud: Arc<api::Cloud>,
-    server: Server,
-}
+/// A running cloud: Entra ID, the metadata service and the vault at one address.
+pub type AzureCloud = Fake<api::Cloud>;
 
 impl AzureCloud {
-    /// An empty cloud at a free port of this machine.
-    ///
-    /// # Panics
-    /// Outside of a Tokio runtime.
-    pub fn start() -> io::Result<Self> {
-        Self::start_with(Listen::default(), Settings::default(), Contents::default())
-    }
-
-    /// A cloud made to measure.
-    ///
-    /// # Panics
-    /// Outside of a Tokio runtime.
-    pub fn start_with(listen: Listen, settings: Settings, contents: Contents) -> io::Result<Self> {
-        let scheme = if listen.tls.is_some() { "https" } else { "http" };
-        let cloud = Arc::new(api::Cloud { scheme, settings, world: Mutex::default() });
-        let (vendor, admin) = (api::router(Arc::clone(&cloud)), admin::router(Arc::clone(&cloud)));
-        let server = Server::start(listen, api::DIALECT, vendor, admin)?;
-        let fake = Self { cloud, server };
-        for application in contents.applications {
-            fake.register(application);
-        }
-        for identity in contents.identities {
-            fake.assign(identity);
-        }
-        for object in contents.objects {
-            fake.put(object);
-        }
-        Ok(fake)
-    }
-
-    /// The address of Entra ID, of the metadata service, and of the vault.
-    pub fn url(&self) -> &str {
-        self.server.url()
-    }
-
-    /// Calls by operation.
-    pub fn counts(&self) -> &Counts {
-        self.server.counts()
-    }
-
-    /// What goes wrong, by operation.
-    pub fn faults(&self) -> &Faults {
-        self.server.faults()
-    }
-
-    /// The server, to take it down and up.
-    pub fn server(&self) -> &Server {
-        &self.server
-    }
-
     /// Lets an application in, or changes how it proves itself.
     pub fn register(&self, application: Application) {
-        lock(&self.cloud.world).applications.insert(application.client_id.clone(), application);
+        lock(&self.vendor.world).register(application);
     }
 
     /// Removes an application, with its tokens; whether it was known.
     pub fn unregister(&self, client_id: &str) -> bool {
-        lock(&self.cloud.world).unregister(client_id)
+        lock(&self.vendor.world).unregister(client_id)
     }
 
     /// Assigns a managed identity to the machine.
     pub fn assign(&self, identity: ManagedIdentity) {
-        lock(&self.cloud.world).identities.push(identity);
+        lock(&self.vendor.world).identities.push(identity);
     }
 
     /// Puts an object in, or a new version of it, and says which.
     pub fn put(&self, object: Object) -> String {
-        lock(&self.cloud.world).objects.put(object)
+        lock(&self.vendor.world).objects.put(object)
     }
 
     /// Gives the newest version of an object these tags and no others; whether it is there.
     pub fn tag(&self, kind: Kind, name: &str, tags: BTreeMap<String, String>) -> bool {
-        lock(&self.cloud.world).objects.tag(kind, name, tags)
+        lock(&self.vendor.world).objects.tag(kind, name, tags)
     }
 
     /// Deletes an object; whether it was there.
     pub fn delete(&self, kind: Kind, name: &str) -> bool {
-        lock(&self.cloud.world).objects.delete(kind, name)
+        lock(&self.vendor.world).objects.delete(kind, name)
     }
 
     /// Nobody may read this object any more.
     pub fn deny(&self, kind: Kind, name: &str) {
-        lock(&self.cloud.world).denied.insert((kind, name.to_owned()));
+        lock(&self.vendor.world).deny(kind, name);
     }
 
     /// Whether the vault's firewall lets nobody in.
     pub fn close_firewall(&self, closed: bool) {
-        lock(&self.cloud.world).firewall = closed;
+        lock(&self.vendor.world).firewall = closed;
     }
 
     /// Ends all tokens.
     pub fn expire_tokens(&self) {
-        lock(&self.cloud.world).tokens.expire_all();
+        lock(&self.vendor.world).tokens.expire_all();
     }
 }
-
-#[cfg(test)]
-mod tests;

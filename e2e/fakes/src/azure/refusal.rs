@@ -11,9 +11,9 @@ use serde_json::json;
 #[derive(Debug)]
 pub(super) enum Refusal {
     /// Of Entra ID: the number that its documentation explains.
-    Entra { code: u32, error: &'static str },
+    Entra { status: StatusCode, code: u32, error: &'static str },
     /// Of the metadata service.
-    Machine { status: StatusCode, description: &'static str },
+    Machine { status: StatusCode, error: &'static str, description: &'static str },
     /// Of the vault.
     Vault { status: StatusCode, code: &'static str, inner: Option<&'static str>, challenge: Option<String> },
 }
@@ -39,40 +39,49 @@ impl Refusal {
         Self::Vault { status, code, inner: None, challenge: Some(challenge) }
     }
 
-    pub(super) fn machine(status: StatusCode, description: &'static str) -> Self {
-        Self::Machine { status, description }
+    /// A question that the metadata service does not take.
+    pub(super) fn machine(description: &'static str) -> Self {
+        Self::Machine { status: StatusCode::BAD_REQUEST, error: "invalid_request", description }
     }
 
     /// A client that did not prove who it is.
     pub(super) fn client(code: u32) -> Self {
-        Self::Entra { code, error: "invalid_client" }
+        Self::Entra { status: StatusCode::UNAUTHORIZED, code, error: "invalid_client" }
     }
 
     pub(super) fn request(code: u32) -> Self {
-        Self::Entra { code, error: "invalid_request" }
+        Self::entra(code, "invalid_request")
     }
 
-    /// Any status, without details.
-    pub(super) fn of(status: StatusCode) -> Self {
-        let code = match status.as_u16() {
-            400 => "BadParameter",
-            401 => "Unauthorized",
-            403 => "Forbidden",
-            404 => "ResourceNotFound",
-            405 => "MethodNotAllowed",
-            429 => "Throttled",
-            503 => "ServiceUnavailable",
-            _ => "InternalServerError",
-        };
-        Self::vault(status, code)
+    pub(super) fn entra(code: u32, error: &'static str) -> Self {
+        Self::Entra { status: StatusCode::BAD_REQUEST, code, error }
+    }
+
+    /// Any status, without details, in the words of who does `operation`.
+    pub(super) fn of(operation: &str, status: StatusCode) -> Self {
+        match (operation, status.as_u16()) {
+            ("RequestToken", 400..=428) => Self::Entra { status, code: 900_144, error: "invalid_request" },
+            ("RequestToken", _) => Self::Entra { status, code: 90033, error: "temporarily_unavailable" },
+            ("GetManagedIdentityToken", _) => {
+                let description = status.canonical_reason().unwrap_or_default();
+                Self::Machine { status, error: "unknown", description }
+            }
+            (_, 400) => Self::vault(status, "BadParameter"),
+            (_, 401) => Self::vault(status, "Unauthorized"),
+            (_, 403) => Self::vault(status, "Forbidden"),
+            (_, 404) => Self::vault(status, "ResourceNotFound"),
+            (_, 405) => Self::vault(status, "MethodNotAllowed"),
+            (_, 429) => Self::vault(status, "Throttled"),
+            (_, 503) => Self::vault(status, "ServiceUnavailable"),
+            _ => Self::vault(status, "InternalServerError"),
+        }
     }
 }
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         match self {
-            Self::Entra { code, error } => {
-                let status = if error == "invalid_client" { StatusCode::UNAUTHORIZED } else { StatusCode::BAD_REQUEST };
+            Self::Entra { status, code, error } => {
                 let body = json!({
                     "error": error,
                     "error_description": format!("AADSTS{code}: The login was refused."),
@@ -84,9 +93,8 @@ impl IntoResponse for Refusal {
                 });
                 (status, Json(body)).into_response()
             }
-            Self::Machine { status, description } => {
-                let body = json!({"error": "invalid_request", "error_description": description});
-                (status, Json(body)).into_response()
+            Self::Machine { status, error, description } => {
+                (status, Json(json!({"error": error, "error_description": description}))).into_response()
             }
             Self::Vault { status, code, inner, challenge } => {
                 let mut error = json!({"code": code, "message": "The request was refused."});

@@ -2,18 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use axum::http::{HeaderMap, StatusCode, header::AUTHORIZATION};
+use axum::http::{HeaderMap, StatusCode};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
 use super::{Kind, api::Cloud, refusal::Refusal, world::World};
-use crate::lock::lock;
+use crate::{lock::lock, request::bearer, tokens::Found};
 
 type Query = BTreeMap<String, String>;
 
 const API_VERSIONS: [&str; 10] =
     ["2016-10-01", "7.0", "7.1", "7.2", "7.3", "7.4", "7.5", "7.6", "2025-06-01-preview", "2025-07-01"];
 const LONGEST_NAME: usize = 127;
+const VERSION_LENGTH: usize = 32;
 
 /// `GET /secrets/{name}/{version}`, and the same of keys and certificates.
 pub(super) fn read(
@@ -28,11 +29,15 @@ pub(super) fn read(
     admit(cloud, &world, headers)?;
     check_query(query, &["api-version"])?;
     let is_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-    let is_version = |byte: u8| byte.is_ascii_hexdigit();
-    if name.is_empty() || name.len() > LONGEST_NAME || !name.bytes().all(is_name) || !version.bytes().all(is_version) {
+    if name.is_empty() || name.len() > LONGEST_NAME || !name.bytes().all(is_name) {
         return Err(Refusal::bad_parameter());
     }
-    if world.denied.contains(&(kind, name.to_owned())) {
+    // What is no version would be the name of an operation.
+    let is_version = version.len() == VERSION_LENGTH && version.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if !version.is_empty() && !is_version {
+        return Err(Refusal::bad_parameter());
+    }
+    if world.is_denied(kind, name) {
         return Err(Refusal::forbidden("ForbiddenByRbac"));
     }
     let held = world.objects.find(kind, name, version).ok_or_else(|| {
@@ -65,15 +70,16 @@ pub(super) fn list(cloud: &Cloud, headers: &HeaderMap, kind: Kind, query: &Query
     let after = match query.get("$skiptoken") {
         None => String::new(),
         Some(token) => {
-            let name = URL_SAFE_NO_PAD.decode(token).ok().and_then(|name| String::from_utf8(name).ok());
-            name.ok_or_else(Refusal::bad_parameter)?
+            let last = URL_SAFE_NO_PAD.decode(token).ok().and_then(|last| String::from_utf8(last).ok());
+            let name = last.as_deref().and_then(|last| last.strip_prefix(kind.collection())?.strip_prefix('/'));
+            name.ok_or_else(Refusal::bad_parameter)?.to_owned()
         }
     };
     let base = cloud.base(headers);
     let page = world.objects.page(kind, &after, count);
     let next = page.last().filter(|last| !world.objects.page(kind, &last.object.name, 1).is_empty());
     let next = next.map(|last| {
-        let token = URL_SAFE_NO_PAD.encode(&last.object.name);
+        let token = URL_SAFE_NO_PAD.encode(format!("{}/{}", kind.collection(), last.object.name));
         let version = &query["api-version"];
         format!("{base}/{}?api-version={version}&$skiptoken={token}&maxresults={count}", kind.collection())
     });
@@ -84,9 +90,11 @@ pub(super) fn list(cloud: &Cloud, headers: &HeaderMap, kind: Kind, query: &Query
 /// Lets in whoever has a token for this vault of its own tenant.
 fn admit(cloud: &Cloud, world: &World, headers: &HeaderMap) -> Result<(), Refusal> {
     let settings = &cloud.settings;
-    let token = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
-    let token = token.and_then(|token| world.tokens.find(token));
-    if !token.is_some_and(|token| token.resource == settings.audience && token.tenant == settings.tenant) {
+    let is_admitted = match bearer(headers).map_or(Found::Unknown, |token| world.tokens.find(token)) {
+        Found::Holds(bearer) => bearer.resource == settings.audience && bearer.tenant == settings.tenant,
+        Found::Ended | Found::Unknown => false,
+    };
+    if !is_admitted {
         return Err(Refusal::unauthorized(&settings.tenant, &settings.audience));
     }
     if world.firewall { Err(Refusal::forbidden("ForbiddenByFirewall")) } else { Ok(()) }

@@ -5,9 +5,8 @@ use std::{
     time::Duration,
 };
 
-use jiff::Timestamp;
-
 use super::{Application, Kind, ManagedIdentity, objects::Objects};
+use crate::tokens::Tokens;
 
 /// How a cloud behaves.
 #[derive(Clone, Debug)]
@@ -38,47 +37,38 @@ pub(super) struct World {
     pub(super) applications: BTreeMap<String, Application>,
     /// Ids of assertions that have been used.
     pub(super) assertions: BTreeSet<String>,
-    pub(super) denied: BTreeSet<(Kind, String)>,
+    denied: BTreeSet<(Kind, String)>,
     pub(super) firewall: bool,
     pub(super) identities: Vec<ManagedIdentity>,
     pub(super) objects: Objects,
-    pub(super) tokens: Tokens,
+    pub(super) tokens: Tokens<Bearer>,
 }
 
-/// Access tokens that were given out.
-#[derive(Debug, Default)]
-pub(super) struct Tokens(BTreeMap<String, Token>);
-
+/// Whom an access token was given to, and for what.
 #[derive(Debug)]
-pub(super) struct Token {
-    client_id: String,
-    end: Timestamp,
+pub(super) struct Bearer {
+    pub(super) client_id: String,
     pub(super) resource: String,
     pub(super) tenant: String,
 }
 
 impl World {
+    /// Lets an application in, or changes how it proves itself.
+    pub(super) fn register(&mut self, application: Application) {
+        self.applications.insert(application.client_id.clone(), application);
+    }
+
     pub(super) fn unregister(&mut self, client_id: &str) -> bool {
-        self.tokens.0.retain(|_, token| token.client_id != client_id);
+        self.tokens.retain(|bearer| bearer.client_id != client_id);
         self.applications.remove(client_id).is_some()
     }
-}
 
-impl Tokens {
-    pub(super) fn issue(&mut self, client_id: &str, tenant: &str, resource: &str, ttl: Duration) -> String {
-        let text = format!("eyJ.{:032x}.fake", rand::random::<u128>());
-        let end = Timestamp::now().saturating_add(ttl).unwrap_or(Timestamp::MAX);
-        let (resource, tenant) = (resource.to_owned(), tenant.to_owned());
-        self.0.insert(text.clone(), Token { client_id: client_id.to_owned(), end, resource, tenant });
-        text
+    /// Nobody may read this object any more.
+    pub(super) fn deny(&mut self, kind: Kind, name: &str) {
+        self.denied.insert((kind, name.to_ascii_lowercase()));
     }
 
-    /// What is known of a token that still holds.
-    pub(super) fn find(&self, text: &str) -> Option<&Token> {
-        self.0.get(text).filter(|token| Timestamp::now() < token.end)
-    }
-
-    pub(super) fn expire_all(&mut self) {
-        self.0.values_mut().for_each(|token| token.end = Timestamp::UNIX_EPOCH);
+    pub(super) fn is_denied(&self, kind: Kind, name: &str) -> bool {
+        self.denied.contains(&(kind, name.to_ascii_lowercase()))
     }
 }

@@ -12,7 +12,7 @@ use axum::{
 use serde::Deserialize;
 
 use super::{Account, Cluster, Grant, Machine, Place, Pool, Secret, State, User, api::Cloud};
-use crate::lock::lock;
+use crate::{admin::found, lock::lock};
 
 type Fake = Shared<Arc<Cloud>>;
 
@@ -96,8 +96,4 @@ async fn run_elsewhere(Shared(cloud): Fake) {
 
 async fn expire(Shared(cloud): Fake) {
     lock(&cloud.world).tokens.expire_all();
-}
-
-fn found(was_there: bool) -> StatusCode {
-    if was_there { StatusCode::NO_CONTENT } else { StatusCode::NOT_FOUND }
 }

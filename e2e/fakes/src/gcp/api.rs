@@ -7,35 +7,73 @@ use std::{
 
 use axum::{
     Json, Router,
-    body::to_bytes,
     extract::{Request, State},
-    http::{HeaderMap, Method, StatusCode, Uri, request::Parts},
+    http::{Method, StatusCode, request::Parts},
     response::{IntoResponse, Response},
 };
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
 use super::{
-    login, machine,
+    Contents, admin, federation, login, machine,
     refusal::Refusal,
     secret_manager::{self, Question},
     world::{Settings, World},
 };
-use crate::{lock::lock, query::pairs, server::Dialect};
-
-/// How operations are called and errors look.
-pub(super) const DIALECT: Dialect = Dialect {
-    operation: |_, path| Target::of(path).operation().to_owned(),
-    failure: |status| Refusal::of(status).into_response(),
+use crate::{
+    fake::Vendor,
+    lock::lock,
+    request::{bearer, pairs, whole},
+    server::{Dialect, Listen},
 };
 
-/// More than any request of these services needs.
-const LONGEST_BODY: usize = 1 << 20;
-
+/// What makes a cloud of a [`crate::fake::Fake`].
 #[derive(Debug)]
-pub(super) struct Cloud {
+pub struct Cloud {
     pub(super) settings: Settings,
     pub(super) world: Mutex<World>,
+}
+
+impl Vendor for Cloud {
+    type Settings = Settings;
+    type Contents = Contents;
+    const DIALECT: Dialect = Dialect {
+        operation: |_, path| Target::of(path).operation().to_owned(),
+        failure: |operation, status| Refusal::of(operation, status).into_response(),
+    };
+
+    fn new(_: &Listen, settings: Settings, contents: Contents) -> Self {
+        let Contents { accounts, clusters, grants, machine, pools, secrets, users } = contents;
+        let mut world = World { machine, ..World::default() };
+        let people = &mut world.people;
+        for account in accounts {
+            people.make_account(account);
+        }
+        for cluster in clusters {
+            people.make_cluster(cluster);
+        }
+        for grant in grants {
+            people.grant(grant);
+        }
+        for pool in pools {
+            people.make_pool(pool);
+        }
+        for user in users {
+            people.make_user(user);
+        }
+        for secret in secrets {
+            world.secrets.put(secret);
+        }
+        Self { settings, world: Mutex::new(world) }
+    }
+
+    fn service(self: Arc<Self>) -> Router {
+        Router::new().fallback(handle).with_state(self)
+    }
+
+    fn controls(self: Arc<Self>) -> Router {
+        admin::router(self)
+    }
 }
 
 /// What a path means.
@@ -97,13 +135,9 @@ impl<'a> Target<'a> {
     }
 }
 
-pub(super) fn router(cloud: Arc<Cloud>) -> Router {
-    Router::new().fallback(handle).with_state(cloud)
-}
-
 async fn handle(State(cloud): State<Arc<Cloud>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let Ok(body) = to_bytes(body, LONGEST_BODY).await else {
+    let Some(body) = whole(body).await else {
         return Refusal::Page(StatusCode::PAYLOAD_TOO_LARGE).into_response();
     };
     let Ok(path) = percent_decode_str(parts.uri.path()).decode_utf8() else {
@@ -115,7 +149,7 @@ async fn handle(State(cloud): State<Arc<Cloud>>, request: Request) -> Response {
     }
     match target {
         Target::AwsMetadata => machine::aws_answer(&lock(&cloud.world), &parts.method, &path, &parts.headers),
-        Target::Metadata => machine::answer(&mut lock(&cloud.world), &cloud.settings, &path, &parts.headers),
+        Target::Metadata => machine::answer(&mut lock(&cloud.world), &cloud.settings, &path, &parts),
         Target::Unknown => Refusal::Page(StatusCode::NOT_FOUND).into_response(),
         target => {
             let answer = ask(&cloud, &target, &parts, &body).await;
@@ -125,11 +159,16 @@ async fn handle(State(cloud): State<Arc<Cloud>>, request: Request) -> Response {
 }
 
 async fn ask(cloud: &Cloud, target: &Target<'_>, parts: &Parts, body: &[u8]) -> Result<Value, Refusal> {
+    let query = pairs(parts.uri.query().unwrap_or_default()).filter(|query| {
+        // Only Secret Manager is asked by parameters.
+        query.is_empty() || matches!(target, Target::Secret(_))
+    });
+    let query = query.ok_or_else(|| Refusal::of(target.operation(), StatusCode::BAD_REQUEST))?;
     match target {
         Target::AccessToken { account } => {
-            login::generate_access_token(cloud, authorization(&parts.headers), account, &parts.headers, body)
+            login::generate_access_token(cloud, bearer(&parts.headers), account, &parts.headers, body)
         }
-        Target::IdBindToken => login::bind(cloud, &parts.headers, body).await,
+        Target::IdBindToken => federation::bind(cloud, &parts.headers, body).await,
         Target::OAuth2 => login::request_token(cloud, &parts.headers, body).await,
         Target::Secret(question) => {
             let hangs = lock(&cloud.world).black_holes.contains(question.project);
@@ -137,27 +176,24 @@ async fn ask(cloud: &Cloud, target: &Target<'_>, parts: &Parts, body: &[u8]) -> 
                 return future::pending().await;
             }
             let world = lock(&cloud.world);
-            let member = world.tokens.member(authorization(&parts.headers))?;
-            let quota_project = parts.headers.get("x-goog-user-project").is_some();
-            if member.starts_with("user:") && !quota_project {
-                let message =
-                    "The secretmanager.googleapis.com API requires a quota project, which is not set by default.";
-                return Err(Refusal::forbidden("SERVICE_DISABLED", message));
+            let member = world.member(bearer(&parts.headers))?;
+            match parts.headers.get("x-goog-user-project").map(|project| project.to_str().unwrap_or_default()) {
+                None if member.starts_with("user:") => {
+                    let message =
+                        "The secretmanager.googleapis.com API requires a quota project, which is not set by default.";
+                    return Err(Refusal::forbidden("SERVICE_DISABLED", message));
+                }
+                Some(project) if !world.people.has_project(project) => {
+                    let message = "Caller does not have required permission to use the quota project.";
+                    return Err(Refusal::forbidden("USER_PROJECT_DENIED", message));
+                }
+                _ => {}
             }
-            secret_manager::answer(&world, &cloud.settings, member, question, &query(&parts.uri)?)
+            secret_manager::answer(&world, &cloud.settings, member, question, &query)
         }
-        Target::Sts => login::exchange(cloud, &parts.headers, body).await,
+        Target::Sts => federation::exchange(cloud, &parts.headers, body).await,
         Target::AwsMetadata | Target::Metadata | Target::Unknown => Err(Refusal::Page(StatusCode::NOT_FOUND)),
     }
-}
-
-fn authorization(headers: &HeaderMap) -> Option<&str> {
-    headers.get("authorization")?.to_str().ok()
-}
-
-/// The parameters of a request, each at most once.
-fn query(uri: &Uri) -> Result<Vec<(String, String)>, Refusal> {
-    pairs(uri.query().unwrap_or_default()).ok_or_else(|| Refusal::invalid("Invalid query."))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::{
     Json,
-    http::{HeaderMap, Method, StatusCode},
+    http::{HeaderMap, Method, StatusCode, request::Parts},
     response::{IntoResponse, Response},
 };
 use serde::{Deserialize, Serialize};
@@ -47,15 +47,19 @@ pub struct AwsMachine {
 }
 
 /// What Google's metadata server says; nothing answers where there is no machine.
-pub(super) fn answer(world: &mut World, settings: &Settings, path: &str, headers: &HeaderMap) -> Response {
+pub(super) fn answer(world: &mut World, settings: &Settings, path: &str, parts: &Parts) -> Response {
     let Some(machine) = &world.machine else { return Refusal::Page(StatusCode::NOT_FOUND).into_response() };
-    let is_asked = headers.get("metadata-flavor").is_some_and(|flavor| flavor == "Google");
+    let is_asked = parts.headers.get("metadata-flavor").is_some_and(|flavor| flavor == "Google");
     // What a proxy passes on comes from elsewhere.
-    if !is_asked || headers.contains_key("x-forwarded-for") {
+    if !is_asked || parts.headers.contains_key("x-forwarded-for") {
         return Refusal::Page(StatusCode::FORBIDDEN).into_response();
     }
-    let parts: Vec<_> = path.trim_start_matches("/computeMetadata/v1/").split('/').collect();
-    let body = match parts[..] {
+    // It has parameters, but they change answers in ways that this one does not know.
+    if parts.uri.query().is_some() {
+        return Refusal::Page(StatusCode::BAD_REQUEST).into_response();
+    }
+    let segments: Vec<_> = path.strip_prefix("/computeMetadata/v1/").unwrap_or_default().split('/').collect();
+    let body = match segments[..] {
         ["project", "project-id"] => machine.project.clone().into_response(),
         ["project", "numeric-project-id"] => number(&machine.project).to_string().into_response(),
         ["instance", "attributes", name] if machine.attributes.contains_key(name) => {
@@ -64,7 +68,7 @@ pub(super) fn answer(world: &mut World, settings: &Settings, path: &str, headers
         ["instance", "service-accounts", "default", "email"] => machine.email.clone().into_response(),
         ["instance", "service-accounts", "default", "token"] => {
             let member = format!("serviceAccount:{}", machine.email);
-            let token = world.tokens.issue(&member, vec![SCOPE.to_owned()], settings.token_ttl);
+            let token = world.issue(&member, vec![SCOPE.to_owned()], settings.token_ttl);
             let seconds = settings.token_ttl.as_secs();
             Json(json!({"access_token": token, "expires_in": seconds, "token_type": "Bearer"})).into_response()
         }

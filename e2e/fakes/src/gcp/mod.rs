@@ -32,19 +32,13 @@
 //! | `PUT /_fake/machine`, `DELETE /_fake/machine` | the [`Machine`] whose metadata server this is |
 //! | `POST /_fake/tokens/expire` | ends all tokens |
 
-use std::{
-    io,
-    sync::{Arc, Mutex},
-};
-
 use serde::Deserialize;
 use serde_json::Value;
 
 mod admin;
 mod api;
-mod aws;
+mod federation;
 mod filter;
-mod keys;
 mod login;
 mod machine;
 mod people;
@@ -53,17 +47,13 @@ mod secret_manager;
 mod secrets;
 mod world;
 
-pub use keys::Keys;
 pub use machine::{AwsMachine, Machine};
 pub use people::{Account, Cluster, Grant, Pool, Provider, Role, User};
 pub use secrets::{Place, Secret, State};
 pub use world::Settings;
 
-use crate::{
-    faults::Faults,
-    lock::lock,
-    server::{Counts, Listen, Server},
-};
+pub use crate::keys::Keys;
+use crate::{fake::Fake, lock::lock};
 
 /// What there is at first; as JSON the content of the file that the program is started with.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -85,144 +75,78 @@ pub struct Contents {
     pub users: Vec<User>,
 }
 
-/// A running fake. It goes down when it is dropped.
-#[derive(Debug)]
-pub struct GoogleCloud {
-    cloud: Arc<api::Cloud>,
-    server: Server,
-}
+/// A running cloud, with all its services at one address.
+pub type GoogleCloud = Fake<api::Cloud>;
 
 impl GoogleCloud {
-    /// An empty cloud at a free port of this machine.
-    ///
-    /// # Panics
-    /// Outside of a Tokio runtime.
-    pub fn start() -> io::Result<Self> {
-        Self::start_with(Listen::default(), Settings::default(), Contents::default())
-    }
-
-    /// A cloud made to measure.
-    ///
-    /// # Panics
-    /// Outside of a Tokio runtime.
-    pub fn start_with(listen: Listen, settings: Settings, contents: Contents) -> io::Result<Self> {
-        let cloud = Arc::new(api::Cloud { settings, world: Mutex::default() });
-        let server =
-            Server::start(listen, api::DIALECT, api::router(Arc::clone(&cloud)), admin::router(Arc::clone(&cloud)))?;
-        let fake = Self { cloud, server };
-        let Contents { accounts, clusters, grants, machine, pools, secrets, users } = contents;
-        for account in accounts {
-            fake.make_account(account);
-        }
-        for cluster in clusters {
-            fake.make_cluster(cluster);
-        }
-        for grant in grants {
-            fake.grant(grant);
-        }
-        if let Some(machine) = machine {
-            fake.run_on(machine);
-        }
-        for pool in pools {
-            fake.make_pool(pool);
-        }
-        for user in users {
-            fake.make_user(user);
-        }
-        for secret in secrets {
-            fake.put(secret);
-        }
-        Ok(fake)
-    }
-
-    /// Its address, which stands for that of each service.
-    pub fn url(&self) -> &str {
-        self.server.url()
-    }
-
-    /// Calls by operation.
-    pub fn counts(&self) -> &Counts {
-        self.server.counts()
-    }
-
-    /// What goes wrong, by operation.
-    pub fn faults(&self) -> &Faults {
-        self.server.faults()
-    }
-
-    /// The server, to take it down and up.
-    pub fn server(&self) -> &Server {
-        &self.server
-    }
-
     /// Puts a secret in, or a new version of it; the number of the version.
     pub fn put(&self, secret: Secret) -> u32 {
-        lock(&self.cloud.world).secrets.put(secret)
+        lock(&self.vendor.world).secrets.put(secret)
     }
 
     /// Takes a secret out; whether it was there.
     pub fn remove(&self, place: &Place) -> bool {
-        lock(&self.cloud.world).secrets.remove(place)
+        lock(&self.vendor.world).secrets.remove(place)
     }
 
     /// Enables, disables or destroys a version; whether it was there.
     pub fn set_state(&self, place: &Place, version: u32, state: State) -> bool {
-        lock(&self.cloud.world).secrets.set_state(place, version, state)
+        lock(&self.vendor.world).secrets.set_state(place, version, state)
     }
 
     /// Gives a service account a key; the key file as Google gives it out, or `None` where there is no such account.
     pub fn make_key(&self, email: &str) -> Option<Value> {
-        lock(&self.cloud.world).people.make_key(email)
+        lock(&self.vendor.world).people.make_key(email)
     }
 
     /// Makes a service account, or replaces it; its keys stay.
     pub fn make_account(&self, account: Account) {
-        lock(&self.cloud.world).people.make_account(account);
+        lock(&self.vendor.world).people.make_account(account);
     }
 
     /// Takes a service account out, with its keys and tokens; whether it was there.
     pub fn remove_account(&self, email: &str) -> bool {
-        lock(&self.cloud.world).remove_account(email)
+        lock(&self.vendor.world).remove_account(email)
     }
 
     /// Makes a GKE cluster, or replaces it.
     pub fn make_cluster(&self, cluster: Cluster) {
-        lock(&self.cloud.world).people.make_cluster(cluster);
+        lock(&self.vendor.world).people.make_cluster(cluster);
     }
 
     /// Makes a provider of a workload identity pool, or replaces it.
     pub fn make_pool(&self, pool: Pool) {
-        lock(&self.cloud.world).people.make_pool(pool);
+        lock(&self.vendor.world).people.make_pool(pool);
     }
 
     /// Lets a person in.
     pub fn make_user(&self, user: User) {
-        lock(&self.cloud.world).people.make_user(user);
+        lock(&self.vendor.world).people.make_user(user);
     }
 
     /// Lets somebody do something.
     pub fn grant(&self, grant: Grant) {
-        lock(&self.cloud.world).people.grant(grant);
+        lock(&self.vendor.world).people.grant(grant);
     }
 
     /// From now on nobody may do anything with this secret, whatever its role.
     pub fn deny(&self, place: &Place) {
-        lock(&self.cloud.world).people.deny(place.clone());
+        lock(&self.vendor.world).people.deny(place.clone());
     }
 
     /// From now on requests about secrets of this project are taken and never answered. Unlike faults, this leaves other
     /// projects alone.
     pub fn black_hole(&self, project: &str) {
-        lock(&self.cloud.world).black_holes.insert(project.to_owned());
+        lock(&self.vendor.world).black_holes.insert(project.to_owned());
     }
 
     /// From now on the metadata server answers, about this machine.
     pub fn run_on(&self, machine: Machine) {
-        lock(&self.cloud.world).machine = Some(machine);
+        lock(&self.vendor.world).machine = Some(machine);
     }
 
     /// Ends all tokens.
     pub fn expire_tokens(&self) {
-        lock(&self.cloud.world).tokens.expire_all();
+        lock(&self.vendor.world).tokens.expire_all();
     }
 }

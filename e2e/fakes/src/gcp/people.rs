@@ -5,10 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{
-    keys::{self, Keys},
-    secrets::Place,
-};
+use super::secrets::Place;
+use crate::keys::{Issuer, Keys};
 
 /// A service account.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -126,7 +124,7 @@ pub(super) struct People {
     denied: BTreeSet<Place>,
     grants: BTreeSet<Grant>,
     /// Public keys by account and key id.
-    keys: BTreeMap<(String, String), String>,
+    keys: BTreeMap<(String, String), Keys>,
     pub(super) pools: BTreeMap<String, Pool>,
     projects: BTreeSet<String>,
     pub(super) users: Vec<User>,
@@ -144,14 +142,14 @@ impl People {
 
     pub(super) fn make_key(&mut self, email: &str) -> Option<Value> {
         let account = self.accounts.get(email)?;
-        let pair = keys::generate()?;
+        let pair = Issuer::default();
         let id = format!("{:040x}", self.keys.len() + 1);
-        self.keys.insert((account.email.clone(), id.clone()), pair.public);
+        self.keys.insert((account.email.clone(), id.clone()), pair.keys());
         Some(json!({
             "type": "service_account",
             "project_id": email.split(['@', '.']).nth(1),
             "private_key_id": id,
-            "private_key": pair.private,
+            "private_key": pair.private_pem(),
             "client_email": email,
             "client_id": "100000000000000000001",
             "auth_uri": "https://accounts.google.com/o/oauth2/auth",
@@ -163,7 +161,7 @@ impl People {
 
     /// How assertions of this account that name this key are verified.
     pub(super) fn key(&self, email: &str, id: &str) -> Option<Keys> {
-        self.keys.get(&(email.to_owned(), id.to_owned())).map(|key| Keys::Pem(key.clone()))
+        self.keys.get(&(email.to_owned(), id.to_owned())).cloned()
     }
 
     pub(super) fn make_cluster(&mut self, cluster: Cluster) {

@@ -49,20 +49,25 @@ impl Refusal {
         Self::OAuth { status, error, description: description.into() }
     }
 
-    /// Any status, without details.
-    pub(super) fn of(status: StatusCode) -> Self {
-        let word = match status.as_u16() {
-            400 => "INVALID_ARGUMENT",
-            401 => "UNAUTHENTICATED",
-            403 => "PERMISSION_DENIED",
-            404 => "NOT_FOUND",
-            429 => "RESOURCE_EXHAUSTED",
-            500 => "INTERNAL",
-            503 => "UNAVAILABLE",
-            504 => "DEADLINE_EXCEEDED",
-            _ => "UNKNOWN",
+    /// Any status, without details, in the words of who does `operation`.
+    pub(super) fn of(operation: &str, status: StatusCode) -> Self {
+        let description = status.canonical_reason().unwrap_or_default();
+        let (word, error) = match status.as_u16() {
+            400 => ("INVALID_ARGUMENT", "invalid_request"),
+            401 => ("UNAUTHENTICATED", "invalid_client"),
+            403 => ("PERMISSION_DENIED", "access_denied"),
+            404 => ("NOT_FOUND", "not_found"),
+            429 => ("RESOURCE_EXHAUSTED", "rate_limit_exceeded"),
+            500 => ("INTERNAL", "internal_failure"),
+            503 => ("UNAVAILABLE", "temporarily_unavailable"),
+            504 => ("DEADLINE_EXCEEDED", "temporarily_unavailable"),
+            _ => ("UNKNOWN", "internal_failure"),
         };
-        Self::api(status, word, status.canonical_reason().unwrap_or_default())
+        match operation {
+            "RequestToken" | "ExchangeToken" => Self::OAuth { status, error, description: description.to_owned() },
+            "GetMetadata" | "GetAwsMetadata" | "unknown" => Self::Page(status),
+            _ => Self::api(status, word, description),
+        }
     }
 
     fn api(status: StatusCode, word: &'static str, message: impl Into<String>) -> Self {

@@ -52,6 +52,22 @@ impl<'a> Question<'a> {
         }
     }
 
+    /// Whether all names in it are of the form that such names have.
+    fn is_well_formed(&self) -> bool {
+        let is_name = |name: &str, longest: usize| {
+            let known = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+            (1..=longest).contains(&name.len()) && name.bytes().all(known)
+        };
+        let is_secret = |secret: &str| is_name(secret, 255);
+        self.location.is_none_or(|location| is_name(location, 63))
+            && match self.about {
+                About::Secrets => true,
+                About::Secret(secret) | About::Versions(secret) => is_secret(secret),
+                // A number, an alias, or `latest`.
+                About::Value { secret, version } => is_secret(secret) && is_name(version, 63),
+            }
+    }
+
     fn place(&self, name: &str) -> Place {
         let Self { location, project, .. } = self;
         Place { location: location.map(str::to_owned), name: name.to_owned(), project: (*project).to_owned() }
@@ -66,6 +82,9 @@ pub(super) fn answer(
     question: &Question<'_>,
     query: &[(String, String)],
 ) -> Result<Value, Refusal> {
+    if !question.is_well_formed() {
+        return Err(Refusal::invalid("Invalid resource field value in the request."));
+    }
     if !world.people.has_project(question.project) {
         let message = format!("Permission denied on resource project {}.", question.project);
         return Err(Refusal::forbidden("CONSUMER_INVALID", message));

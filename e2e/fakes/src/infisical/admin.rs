@@ -11,7 +11,7 @@ use axum::{
 use serde::Deserialize;
 
 use super::{Identity, Import, Place, Project, Secret, api::Infisical};
-use crate::lock::lock;
+use crate::{admin::found, lock::lock};
 
 type World = State<Arc<Infisical>>;
 
@@ -54,7 +54,7 @@ async fn import(State(infisical): World, Json(wanted): Json<Import>) -> StatusCo
 }
 
 async fn grant(State(infisical): World, Json(identity): Json<Identity>) {
-    lock(&infisical.world).identities.insert(identity.id.clone(), identity);
+    lock(&infisical.world).grant(identity);
 }
 
 #[derive(Deserialize)]
@@ -68,8 +68,4 @@ async fn revoke(State(infisical): World, Query(Identified { id }): Query<Identif
 
 async fn expire(State(infisical): World) {
     lock(&infisical.world).tokens.expire_all();
-}
-
-fn found(was_there: bool) -> StatusCode {
-    if was_there { StatusCode::NO_CONTENT } else { StatusCode::NOT_FOUND }
 }

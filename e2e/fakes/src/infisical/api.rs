@@ -4,36 +4,68 @@ use std::sync::{Arc, Mutex};
 
 use axum::{
     Json, Router,
-    body::to_bytes,
+    body::{Body, Bytes},
     extract::{Query, Request, State},
-    http::{HeaderMap, Method, StatusCode, Uri, header::AUTHORIZATION},
+    http::{HeaderMap, Method, StatusCode, Uri, request::Parts},
     response::{IntoResponse, Response},
 };
 use percent_encoding::percent_decode_str;
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use super::{
-    login::{Attempt, ENDPOINTS},
+    Contents, admin,
+    login::{self, Attempt, ENDPOINTS},
     read,
     refusal::Refusal,
-    world::{Caller, Settings, World},
+    world::{Bearer, Caller, Settings, World},
 };
-use crate::{lock::lock, server::Dialect};
-
-/// How the server's operations are called and its errors look.
-pub(super) const DIALECT: Dialect = Dialect {
-    operation: |method, path| Call::of(method, path).map_or("unknown", |call| call.operation()).to_owned(),
-    failure: |status| Refusal::of(status).into_response(),
+use crate::{
+    fake::Vendor,
+    lock::lock,
+    request::{bearer, is_of, whole},
+    server::{Dialect, Listen},
 };
 
-/// More than any of these requests needs.
-const LONGEST_BODY: usize = 1 << 20;
-
+/// What makes a server of a [`crate::fake::Fake`].
 #[derive(Debug)]
-pub(super) struct Infisical {
+pub struct Infisical {
     pub(super) settings: Mutex<Settings>,
     pub(super) world: Mutex<World>,
+}
+
+impl Vendor for Infisical {
+    type Settings = Settings;
+    type Contents = Contents;
+    const DIALECT: Dialect = Dialect {
+        operation: |method, path| Call::of(method, path).map_or("unknown", |call| call.operation()).to_owned(),
+        failure: |_, status| Refusal::of(status).into_response(),
+    };
+
+    fn new(_: &Listen, settings: Settings, contents: Contents) -> Self {
+        let mut world = World::default();
+        for project in contents.projects {
+            world.make_project(project);
+        }
+        for secret in contents.secrets {
+            world.put(secret);
+        }
+        for import in contents.imports {
+            world.import(import);
+        }
+        for identity in contents.identities {
+            world.grant(identity);
+        }
+        Self { settings: Mutex::new(settings), world: Mutex::new(world) }
+    }
+
+    fn service(self: Arc<Self>) -> Router {
+        Router::new().fallback(handle).with_state(self)
+    }
+
+    fn controls(self: Arc<Self>) -> Router {
+        admin::router(self)
+    }
 }
 
 /// What a request is about.
@@ -41,6 +73,7 @@ enum Call {
     Get(String),
     List,
     Login(&'static str),
+    Revoke,
 }
 
 impl Call {
@@ -49,6 +82,9 @@ impl Call {
         if let Some(endpoint) = rest.strip_prefix("v1/auth/").and_then(|rest| rest.strip_suffix("/login")) {
             let endpoint = ENDPOINTS.into_iter().find(|known| *known == endpoint)?;
             return (method == Method::POST).then_some(Self::Login(endpoint));
+        }
+        if rest == "v1/auth/token/revoke" {
+            return (method == Method::POST).then_some(Self::Revoke);
         }
         let name = rest.strip_prefix("v3/secrets/raw").filter(|_| method == Method::GET)?;
         match name.strip_prefix('/') {
@@ -63,25 +99,38 @@ impl Call {
             Self::Get(_) => "get-secret",
             Self::List => "list-secrets",
             Self::Login(_) => "login",
+            Self::Revoke => "revoke-token",
         }
     }
-}
-
-pub(super) fn router(infisical: Arc<Infisical>) -> Router {
-    Router::new().fallback(handle).with_state(infisical)
 }
 
 async fn handle(State(infisical): State<Arc<Infisical>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let answer = match Call::of(&parts.method, parts.uri.path()) {
         None => Err(Refusal::no_route(parts.method.as_str(), parts.uri.path())),
-        Some(Call::Login(endpoint)) => match to_bytes(body, LONGEST_BODY).await {
+        Some(Call::Login(endpoint)) => match json_of(&parts, body).await {
             Ok(body) => infisical.log_in(endpoint, &body).await,
-            Err(_) => Err(Refusal::of(StatusCode::PAYLOAD_TOO_LARGE)),
+            Err(refusal) => Err(refusal),
         },
+        Some(Call::Revoke) => json_of(&parts, body).await.and_then(|body| infisical.revoke(&body)),
         Some(call) => infisical.read(&call, &parts.uri, &parts.headers),
     };
     answer.map_or_else(IntoResponse::into_response, |answer| Json(answer).into_response())
+}
+
+/// The body, which must be JSON and all that is asked. The web framework's own refusals become 500 by the way.
+async fn json_of(parts: &Parts, body: Body) -> Result<Bytes, Refusal> {
+    if parts.uri.query().is_some() {
+        return Err(Refusal::malformed("Unrecognized parameters"));
+    }
+    let body = if is_of(&parts.headers, "application/json") { whole(body).await } else { None };
+    body.ok_or_else(|| Refusal::of(StatusCode::INTERNAL_SERVER_ERROR))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Revocation {
+    access_token: String,
 }
 
 impl Infisical {
@@ -95,7 +144,8 @@ impl Infisical {
         if let Some(slug) = attempt.organization.as_ref().filter(|slug| !world.organizations.contains(*slug)) {
             return Err(Refusal::not_found(format!("Sub organization with slug {slug} not found")));
         }
-        let token = world.tokens.issue(&identity.id, attempt.organization, ttl);
+        let bearer = Bearer { identity: identity.id, organization: attempt.organization };
+        let token = world.tokens.issue("eyJ.", bearer, (!ttl.is_zero()).then_some(ttl));
         Ok(json!({
             "accessToken": token,
             "expiresIn": ttl.as_secs(),
@@ -104,18 +154,25 @@ impl Infisical {
         }))
     }
 
+    fn revoke(&self, body: &[u8]) -> Result<Value, Refusal> {
+        let Revocation { access_token } = login::read(body)?;
+        let expiry = lock(&self.settings).expiry;
+        lock(&self.world).revoke_token(access_token.trim(), expiry)?;
+        Ok(json!({"message": "Successfully revoked access token"}))
+    }
+
     fn read(&self, call: &Call, uri: &Uri, headers: &HeaderMap) -> Result<Value, Refusal> {
         let caller = self.caller(headers)?;
+        let absence = lock(&self.settings).absence;
         let world = lock(&self.world);
         match call {
             Call::Get(name) => read::get(&world, &caller, name, &query(uri)?),
-            _ => read::list(&world, &caller, &query(uri)?),
+            _ => read::list(&world, &caller, &query(uri)?, absence),
         }
     }
 
     fn caller(&self, headers: &HeaderMap) -> Result<Caller, Refusal> {
-        let token = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
-        let token = token.ok_or_else(|| Refusal::unauthorized("Token missing"))?;
+        let token = bearer(headers).ok_or_else(|| Refusal::unauthorized("Token missing"))?;
         let expiry = lock(&self.settings).expiry;
         lock(&self.world).caller(token, expiry)
     }

@@ -1,12 +1,9 @@
 //! Machine identities: how they prove themselves, and what they may then read.
 
-use std::{collections::BTreeMap, time::Duration};
-
 use serde::{Deserialize, Serialize};
-use tokio::time::Instant;
 
-use super::{Place, refusal::Refusal};
-use crate::akeyless::TokenReview;
+use super::Place;
+use crate::token_review::Review;
 
 /// A machine identity with one authentication method.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -70,9 +67,8 @@ pub enum Method {
     },
     /// A token of a Kubernetes ServiceAccount.
     Kubernetes {
-        /// Where the token is checked; without it only its form and its end are looked at.
-        #[serde(default)]
-        review: Option<TokenReview>,
+        /// Where the token is checked.
+        review: Review,
         /// The subjects (`system:serviceaccount:namespace:name`) that may log in; empty lets all in.
         #[serde(default)]
         subjects: Vec<String>,
@@ -195,17 +191,6 @@ impl Rule {
     }
 }
 
-/// The access tokens that logins have given out.
-#[derive(Debug, Default)]
-pub(super) struct Tokens(BTreeMap<String, Issued>);
-
-#[derive(Debug)]
-struct Issued {
-    identity: String,
-    organization: Option<String>,
-    end: Option<Instant>,
-}
-
 /// How the server words that a token has ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -217,41 +202,9 @@ pub enum Expiry {
     Unauthorized,
 }
 
-impl Tokens {
-    /// A token for `identity`; one without a time to live does not end.
-    pub(super) fn issue(&mut self, identity: &str, organization: Option<String>, ttl: Duration) -> String {
-        let token = format!("eyJ.{:032x}.fake", rand::random::<u128>());
-        let end = (!ttl.is_zero()).then(|| Instant::now() + ttl);
-        self.0.insert(token.clone(), Issued { identity: identity.to_owned(), organization, end });
-        token
-    }
-
-    /// Identity and organization that `token` was given to.
-    pub(super) fn owner(&self, token: &str, expiry: Expiry) -> Result<(&str, Option<&str>), Refusal> {
-        let malformed =
-            "The provided access token is malformed. Please use a valid token or generate a new one and try again.";
-        let issued = self.0.get(token).ok_or_else(|| Refusal::token(malformed))?;
-        if issued.end.is_none_or(|end| Instant::now() < end) {
-            return Ok((&issued.identity, issued.organization.as_deref()));
-        }
-        Err(match expiry {
-            Expiry::Forbidden => Refusal::token("Your token has expired. Please re-authenticate."),
-            Expiry::Unauthorized => Refusal::unauthorized("You are not allowed to access this resource"),
-        })
-    }
-
-    pub(super) fn expire_all(&mut self) {
-        for issued in self.0.values_mut() {
-            issued.end = Some(Instant::now());
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use super::{Expiry, Identity, Method, Place, Rule, Tokens};
+    use super::{Identity, Method, Place, Rule};
 
     #[test]
     fn rules_name_secrets_or_their_beginning() {
@@ -264,20 +217,6 @@ mod tests {
             !identity.may_describe(&place("/"), "B") && !identity.may_describe(&Place::new("q", "dev", "/app"), "B")
         );
         assert!(identity.is_member("p") && !identity.is_member("q"));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_token_ends_after_its_life_unless_it_has_none() {
-        let mut tokens = Tokens::default();
-        let (short, long) =
-            (tokens.issue("a", None, Duration::from_mins(1)), tokens.issue("b", Some("o".into()), Duration::ZERO));
-        tokio::time::advance(Duration::from_secs(59)).await;
-        assert!(tokens.owner(&short, Expiry::Forbidden).is_ok());
-        tokio::time::advance(Duration::from_secs(2)).await;
-        assert!(format!("{:?}", tokens.owner(&short, Expiry::Forbidden)).contains("403"));
-        assert!(format!("{:?}", tokens.owner(&short, Expiry::Unauthorized)).contains("401"));
-        assert_eq!(tokens.owner(&long, Expiry::Forbidden).unwrap(), ("b", Some("o")));
-        assert!(format!("{:?}", tokens.owner("other", Expiry::Unauthorized)).contains("malformed"));
     }
 
     #[test]

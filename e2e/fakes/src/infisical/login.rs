@@ -2,18 +2,22 @@
 
 use std::collections::BTreeMap;
 
+use axum::http::StatusCode;
+use base64::{Engine, engine::general_purpose::STANDARD};
 use jiff::Timestamp;
 use serde::{Deserialize, de::DeserializeOwned};
-use serde_json::{Map, Value};
+use serde_json::error::Category;
 
 use super::{
-    aws,
     identity::{Identity, Method},
     oci::{self, ApiKey},
     refusal::Refusal,
-    signature,
 };
-use crate::jwt;
+use crate::{
+    aws::{CALLER_IDENTITY, Question},
+    jwt::{Jwt as Token, Members},
+    keys::{Keys, Wrong},
+};
 
 /// The paths of the logins.
 pub(super) const ENDPOINTS: [&str; 8] =
@@ -139,80 +143,115 @@ impl Attempt {
         }
     }
 
-    /// Checks the proof.
+    /// Checks the proof. What a cloud says no to is a failure of the server, as is what the server did not expect.
     pub(super) async fn verify(&self, identity: &Identity) -> Result<(), Refusal> {
-        let refused = |what: &str| Refusal::unauthorized(format!("Access denied: {what}"));
-        let now = Timestamp::now();
         match (&identity.method, &self.proof) {
             (Method::Aws { access_key_id, secret_access_key }, Proof::Aws(aws)) => {
-                let Aws { iam_http_request_method: method, iam_request_body, iam_request_headers, .. } = aws;
-                let request = (method.as_str(), iam_request_body.as_str(), iam_request_headers.as_str());
-                aws::verify(request, access_key_id, secret_access_key, now).map_err(refused)
+                aws.verify(&[(access_key_id.clone(), secret_access_key.clone())].into())
             }
             (Method::Ldap { username, password }, Proof::Ldap { username: name, password: word }) => {
-                if (username, password) == (name, word) { Ok(()) } else { Err(refused("LDAP authentication failed")) }
+                let is_known = (username, password) == (name, word);
+                must(is_known, || denied("LDAP authentication failed"))
             }
             (Method::Oci { tenancy, user, fingerprint, key }, Proof::Oci { user: asked, headers }) => {
-                if asked != user {
-                    return Err(refused("another user"));
-                }
-                oci::verify(headers, &ApiKey { tenancy, user, fingerprint, key }, now).map_err(refused)
+                must(asked == user, failure)?;
+                oci::verify(headers, &ApiKey { tenancy, user, fingerprint, key }, Timestamp::now())
             }
             (Method::Universal { client_secret, .. }, Proof::Secret(secret)) => {
-                if secret == client_secret {
-                    Ok(())
-                } else {
-                    Err(Refusal::unauthorized("Invalid credentials"))
-                }
+                must(secret == client_secret, || Refusal::unauthorized("Invalid credentials"))
             }
-            (method, Proof::Jwt(token)) => verify_jwt(method, &identity.id, token).await.map_err(refused),
-            _ => Err(refused("another method")),
+            (method, Proof::Jwt(token)) => verify_jwt(method, &identity.id, token).await,
+            _ => Err(failure()),
         }
     }
 }
 
-async fn verify_jwt(method: &Method, identity: &str, token: &str) -> Result<(), &'static str> {
-    let must = |holds: bool, wrong: &'static str| if holds { Ok(()) } else { Err(wrong) };
-    let is =
-        |claims: &Map<String, Value>, name: &str, wanted: &str| claims.get(name).is_some_and(|value| value == wanted);
+impl Aws {
+    fn verify(&self, keys: &BTreeMap<String, String>) -> Result<(), Refusal> {
+        let decoded = |text: &str| STANDARD.decode(text).ok().and_then(|text| String::from_utf8(text).ok());
+        let body = decoded(&self.iam_request_body).ok_or_else(failure)?;
+        let headers = decoded(&self.iam_request_headers).ok_or_else(failure)?;
+        let headers: BTreeMap<String, String> = serde_json::from_str(&headers).map_err(|_| failure())?;
+        let authorization = headers.get("Authorization").or_else(|| headers.get("authorization"));
+        let region = authorization.and_then(|text| text.split("Credential=").nth(1)?.split('/').nth(2));
+        let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        let region = region.filter(|region| !region.is_empty() && region.len() <= 20 && region.bytes().all(is_plain));
+        let region = region.ok_or_else(|| Refusal::bad_request("Invalid AWS region"))?;
+        let host = format!("sts.{region}.amazonaws.com");
+        must(self.iam_http_request_method == "POST" && body == CALLER_IDENTITY, failure)?;
+        let question = Question::new(&host, ("", &body), headers.clone());
+        question.signer(keys, Timestamp::now()).map(drop).map_err(|_| failure())
+    }
+}
+
+async fn verify_jwt(method: &Method, identity: &str, token: &str) -> Result<(), Refusal> {
     match method {
         Method::Azure { tenant_id, resource, key } => {
-            let claims = signature::claims(token, key)?;
-            must(is(&claims, "iss", &format!("https://sts.windows.net/{tenant_id}/")), "jwt issuer invalid")?;
+            must(Token::parse(token).is_some(), failure)?;
+            let claims = verified(key, token).await.map_err(Refusal::token)?;
             let audience = [resource.as_str(), resource.trim_end_matches('/')];
-            must(audience.iter().any(|audience| jwt::is_for(&claims, audience)), "jwt audience invalid")
+            must(audience.iter().any(|audience| claims.is_for(audience)), || Refusal::token("jwt audience invalid"))?;
+            let issuer = format!("https://sts.windows.net/{tenant_id}/");
+            must(claims.text("iss") == issuer, || Refusal::token("jwt issuer invalid"))
         }
         Method::GcpIam { service_account, key } => {
-            let claims = signature::claims(token, key)?;
-            must(is(&claims, "sub", service_account), "GCP service account not allowed.")?;
-            must(jwt::is_for(&claims, identity), "Invalid audience in GCP IAM Token")
+            let stated = Token::parse(token).ok_or_else(failure)?.claims;
+            let is_account = stated.text("sub").ends_with(".iam.gserviceaccount.com");
+            must(is_account, || Refusal::unauthorized("Invalid service account identifier"))?;
+            let claims = verified(key, token).await.map_err(Refusal::token)?;
+            must(claims.is_for(identity), || Refusal::unauthorized("Invalid audience in GCP IAM Token"))?;
+            must(claims.text("sub") == service_account, || denied("GCP service account not allowed."))
         }
         Method::GcpIdToken { service_account, key } => {
-            let claims = signature::claims(token, key)?;
-            must(is(&claims, "iss", "https://accounts.google.com"), "another issuer")?;
-            must(is(&claims, "email", service_account), "GCP service account not allowed.")?;
-            must(jwt::is_for(&claims, identity), "another audience")
+            let claims = verified(key, token).await.map_err(|_| failure())?;
+            let is_google = claims.text("iss") == "https://accounts.google.com";
+            must(is_google && claims.is_for(identity) && claims.time("exp").is_some(), failure)?;
+            must(claims.text("email") == service_account, || denied("GCP service account not allowed."))
         }
         Method::Jwt { key, issuer, subject, audience } => {
-            let claims = signature::claims(token, key)?;
-            must(issuer.as_ref().is_none_or(|issuer| is(&claims, "iss", issuer)), "issuer mismatch")?;
-            must(subject.as_ref().is_none_or(|subject| is(&claims, "sub", subject)), "subject not allowed")?;
-            must(audience.as_ref().is_none_or(|audience| jwt::is_for(&claims, audience)), "token audience not allowed")
+            let claims = verified(key, token).await.map_err(denied)?;
+            let is =
+                |name: &str, wanted: &Option<String>| wanted.as_ref().is_none_or(|wanted| claims.text(name) == wanted);
+            must(is("iss", issuer), || Refusal::forbidden("Access denied: issuer mismatch"))?;
+            must(is("sub", subject), || Refusal::forbidden("Access denied: subject not allowed"))?;
+            let is_for = audience.as_ref().is_none_or(|audience| claims.is_for(audience));
+            must(is_for, || denied("token audience not allowed"))
         }
         Method::Kubernetes { review, subjects } => {
-            let claims = jwt::claims(token).ok_or("the token is no JWT")?;
-            must(!jwt::has_expired(&claims), "the token has expired")?;
-            let subject = match review {
-                None => claims.get("sub").and_then(Value::as_str).map(str::to_owned),
-                Some(review) => review.user_of(token).await.map_err(|_| "the API server cannot be asked")?,
-            };
-            let subject = subject.ok_or("the API server does not know the token")?;
-            must(subjects.is_empty() || subjects.contains(&subject), "service account not allowed")
+            let subject = review.user_of(token).await.map_err(denied)?;
+            must(subjects.is_empty() || subjects.contains(&subject), || denied("service account not allowed"))
         }
-        _ => Err("another method"),
+        _ => Err(failure()),
     }
 }
 
-fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
-    serde_json::from_slice(body).map_err(|error| Refusal::malformed(&error.to_string()))
+/// The claims of a token that the owner of `key` (PEM) has signed and that holds now; otherwise what is wrong.
+async fn verified(key: &str, token: &str) -> Result<Members, &'static str> {
+    Keys::Pem(key.to_owned()).verify(token).await.map_err(|wrong| match wrong {
+        Wrong::Early => "jwt not active",
+        Wrong::Expired => "jwt expired",
+        Wrong::Form => "jwt malformed",
+        Wrong::Keys | Wrong::Signature => "invalid signature",
+    })
+}
+
+fn must(holds: bool, refusal: impl FnOnce() -> Refusal) -> Result<(), Refusal> {
+    if holds { Ok(()) } else { Err(refusal()) }
+}
+
+fn denied(what: &str) -> Refusal {
+    Refusal::unauthorized(format!("Access denied: {what}"))
+}
+
+fn failure() -> Refusal {
+    Refusal::of(StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+/// What a body says.
+pub(super) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
+    serde_json::from_slice(body).map_err(|error| match error.classify() {
+        Category::Data => Refusal::malformed(&error.to_string()),
+        // The web framework's own refusals become 500 by the way.
+        Category::Eof | Category::Io | Category::Syntax => failure(),
+    })
 }

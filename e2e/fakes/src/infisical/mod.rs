@@ -2,10 +2,12 @@
 //!
 //! It is strict where the real one is: a login proves what its method asks for (client secret, signatures of JWTs and
 //! requests, subject, audience, time), access tokens end, projects, environments and folders must exist, a role sees
-//! only its secrets, imports go in their order, and references are expanded only into what the caller may read. It is
+//! only its secrets, imports go in their order, and references are expanded only into what the caller may read; a token
+//! that was revoked is refused, and nobody revokes one that does not hold. It is
 //! stricter in one thing: a query or body may have only members that the API knows.
 //!
-//! Operations, as counts and faults name them: `login`, `list-secrets`, `get-secret`; what is none counts as `unknown`.
+//! Operations, as counts and faults name them: `login`, `list-secrets`, `get-secret`, `revoke-token`; what is none counts
+//! as `unknown`.
 //! A fault with status 403 is worded as that of an expired token.
 //!
 //! Its own paths below `/_fake/` (see [`crate::server`] for the others):
@@ -21,17 +23,12 @@
 //! | `DELETE /_fake/identities?id=i` | locks it out, with its tokens |
 //! | `POST /_fake/tokens/expire` | ends all tokens |
 
-use std::{
-    collections::BTreeMap,
-    io,
-    sync::{Arc, Mutex},
-};
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
 mod admin;
 mod api;
-mod aws;
 mod folders;
 mod identity;
 mod login;
@@ -39,18 +36,13 @@ mod oci;
 mod read;
 mod reference;
 mod refusal;
-mod signature;
 mod world;
 
 pub use folders::{Import, Place, Project, Secret};
 pub use identity::{Expiry, Identity, Method, Rule};
-pub use world::Settings;
+pub use world::{Absence, Settings};
 
-use crate::{
-    faults::Faults,
-    lock::lock,
-    server::{Counts, Listen, Server},
-};
+use crate::{fake::Fake, lock::lock};
 
 /// What a server holds at first; as JSON the content of the file that the program is started with.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -70,114 +62,62 @@ pub struct Contents {
     pub imports: Vec<Import>,
 }
 
-/// A running server. It goes down when it is dropped.
-#[derive(Debug)]
-pub struct InfisicalServer {
-    infisical: Arc<api::Infisical>,
-    server: Server,
-}
+/// A running server. Its address is without `/api`.
+pub type InfisicalServer = Fake<api::Infisical>;
 
 impl InfisicalServer {
-    /// An empty server at a free port of this machine.
-    ///
-    /// # Panics
-    /// Outside of a Tokio runtime.
-    pub fn start() -> io::Result<Self> {
-        Self::start_with(Listen::default(), Settings::default(), Contents::default())
-    }
-
-    /// A server made to measure.
-    ///
-    /// # Panics
-    /// Outside of a Tokio runtime.
-    pub fn start_with(listen: Listen, settings: Settings, contents: Contents) -> io::Result<Self> {
-        let infisical = Arc::new(api::Infisical { settings: Mutex::new(settings), world: Mutex::default() });
-        let vendor = api::router(Arc::clone(&infisical));
-        let admin = admin::router(Arc::clone(&infisical));
-        let server = Server::start(listen, api::DIALECT, vendor, admin)?;
-        let fake = Self { infisical, server };
-        for project in contents.projects {
-            fake.make_project(project);
-        }
-        for secret in contents.secrets {
-            fake.put(secret);
-        }
-        for import in contents.imports {
-            fake.import(import);
-        }
-        for identity in contents.identities {
-            fake.grant(identity);
-        }
-        Ok(fake)
-    }
-
-    /// Its address, without `/api`.
-    pub fn url(&self) -> &str {
-        self.server.url()
-    }
-
-    /// Calls by operation.
-    pub fn counts(&self) -> &Counts {
-        self.server.counts()
-    }
-
-    /// What goes wrong, by operation.
-    pub fn faults(&self) -> &Faults {
-        self.server.faults()
-    }
-
-    /// The server, to take it down and up.
-    pub fn server(&self) -> &Server {
-        &self.server
-    }
-
     /// Makes a project, or replaces it with an empty one.
     pub fn make_project(&self, project: Project) {
-        lock(&self.infisical.world).make_project(project);
+        lock(&self.vendor.world).make_project(project);
     }
 
     /// Makes an empty folder; whether project and environment are there.
     pub fn make_folder(&self, place: &Place) -> bool {
-        lock(&self.infisical.world).make_folder(place).is_some()
+        lock(&self.vendor.world).make_folder(place).is_some()
     }
 
     /// Puts a secret in, or a new version of it, and says which; `None` where project or environment are missing.
     pub fn put(&self, secret: Secret) -> Option<usize> {
-        lock(&self.infisical.world).put(secret)
+        lock(&self.vendor.world).put(secret)
     }
 
     /// Gives a secret this metadata and no other; whether it is there.
     pub fn describe(&self, place: &Place, name: &str, metadata: BTreeMap<String, String>) -> bool {
-        lock(&self.infisical.world).describe(place, name, metadata)
+        lock(&self.vendor.world).describe(place, name, metadata)
     }
 
     /// Takes a secret out; whether it was there.
     pub fn remove(&self, place: &Place, name: &str) -> bool {
-        lock(&self.infisical.world).remove(place, name)
+        lock(&self.vendor.world).remove(place, name)
     }
 
     /// Makes a folder import another one; whether project and environment are there.
     pub fn import(&self, import: Import) -> bool {
-        lock(&self.infisical.world).import(import)
+        lock(&self.vendor.world).import(import)
     }
 
     /// Lets an identity in, or changes how it proves itself and what it may read.
     pub fn grant(&self, identity: Identity) {
-        lock(&self.infisical.world).identities.insert(identity.id.clone(), identity);
+        lock(&self.vendor.world).grant(identity);
     }
 
     /// Locks an identity out, with its tokens; whether it was known.
     pub fn revoke(&self, id: &str) -> bool {
-        lock(&self.infisical.world).identities.remove(id).is_some()
+        lock(&self.vendor.world).identities.remove(id).is_some()
     }
 
     /// Ends all tokens.
     pub fn expire_tokens(&self) {
-        lock(&self.infisical.world).tokens.expire_all();
+        lock(&self.vendor.world).tokens.expire_all();
+    }
+
+    /// How many tokens were revoked by their bearers.
+    pub fn revoked_tokens(&self) -> usize {
+        lock(&self.vendor.world).revoked_tokens.len()
     }
 
     /// Changes how the end of a token is worded.
     pub fn word_expiry(&self, expiry: Expiry) {
-        lock(&self.infisical.settings).expiry = expiry;
+        lock(&self.vendor.settings).expiry = expiry;
     }
 }

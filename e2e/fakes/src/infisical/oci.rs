@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use axum::http::StatusCode;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use jiff::{SignedDuration, Timestamp, fmt::rfc2822};
 
-use super::signature;
+use super::refusal::Refusal;
+use crate::keys::is_signed;
 
 const SKEW: SignedDuration = SignedDuration::from_mins(5);
 
@@ -18,16 +20,17 @@ pub(super) struct ApiKey<'a> {
 }
 
 /// Whether `headers` are those of "who is this user?", asked by the user just now.
-pub(super) fn verify(
-    headers: &BTreeMap<String, String>,
-    owner: &ApiKey<'_>,
-    now: Timestamp,
-) -> Result<(), &'static str> {
-    let header = |name: &str| headers.get(name).map(String::as_str).ok_or("a header is missing");
-    let host = header("host")?;
-    if !is_identity_host(host) {
-        return Err("Invalid OCI host format. Expected format: identity.<region>.oraclecloud.com");
+pub(super) fn verify(headers: &BTreeMap<String, String>, owner: &ApiKey<'_>, now: Timestamp) -> Result<(), Refusal> {
+    if !headers.get("host").is_some_and(|host| is_identity_host(host)) {
+        let message = "Invalid OCI host format. Expected format: identity.<region>.oraclecloud.com";
+        return Err(Refusal::bad_request(message));
     }
+    // What Oracle's cloud refuses is a failure of the server.
+    check_signature(headers, owner, now).map_err(|_| Refusal::of(StatusCode::INTERNAL_SERVER_ERROR))
+}
+
+fn check_signature(headers: &BTreeMap<String, String>, owner: &ApiKey<'_>, now: Timestamp) -> Result<(), &'static str> {
+    let header = |name: &str| headers.get(name).map(String::as_str).ok_or("a header is missing");
     let fields = header("authorization")?.strip_prefix("Signature ").ok_or("another scheme")?;
     let fields: BTreeMap<_, _> = fields.split(',').filter_map(|field| field.split_once('=')).collect();
     let field = |name: &str| fields.get(name).map(|value| value.trim_matches('"')).ok_or("a part is missing");
@@ -52,11 +55,7 @@ pub(super) fn verify(
     }
     // The value itself may end in `=`, so that what the parts were cut at is not lost.
     let signature = STANDARD.decode(field("signature")?).map_err(|_| "no signature")?;
-    if signature::holds(key, lines.join("\n").as_bytes(), &signature) {
-        Ok(())
-    } else {
-        Err("the signature does not match")
-    }
+    is_signed(key, &lines.join("\n"), &signature).then_some(()).ok_or("the signature does not match")
 }
 
 fn is_identity_host(host: &str) -> bool {

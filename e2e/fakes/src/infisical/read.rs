@@ -10,7 +10,7 @@ use super::{
     folders::{Folder, HeldProject, HeldSecret, normal},
     reference::Expander,
     refusal::Refusal,
-    world::{Caller, World},
+    world::{Absence, Caller, World},
 };
 
 /// What stands in the place of a value that may not be read.
@@ -22,7 +22,9 @@ const DEEPEST: usize = 10;
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct ListQuery {
+    #[serde(default)]
     workspace_slug: String,
+    #[serde(default)]
     environment: String,
     #[serde(default)]
     secret_path: String,
@@ -34,18 +36,15 @@ pub(super) struct ListQuery {
     expand_secret_references: Flag,
     #[serde(default = "shown")]
     view_secret_value: Flag,
-    // Known to the API, but not to this fake.
-    #[serde(default, rename = "metadataFilter")]
-    _metadata_filter: Option<String>,
-    #[serde(default, rename = "tagSlugs")]
-    _tag_slugs: Option<String>,
 }
 
 /// The query of one secret.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct GetQuery {
+    #[serde(default)]
     workspace_slug: String,
+    #[serde(default)]
     environment: String,
     #[serde(default)]
     secret_path: String,
@@ -98,8 +97,8 @@ struct View<'a> {
     values: bool,
 }
 
-pub(super) fn list(world: &World, caller: &Caller, query: &ListQuery) -> Result<Value, Refusal> {
-    let project = world.project(&query.workspace_slug, caller)?;
+pub(super) fn list(world: &World, caller: &Caller, query: &ListQuery, absence: Absence) -> Result<Value, Refusal> {
+    let project = project(world, caller, &query.workspace_slug, &query.environment)?;
     let values = query.view_secret_value.is_on();
     let expand = query.expand_secret_references.is_on() && values;
     let view = View { project, slug: &query.workspace_slug, caller, expand, values };
@@ -108,6 +107,14 @@ pub(super) fn list(world: &World, caller: &Caller, query: &ListQuery) -> Result<
         return Err(Refusal::not_found(text));
     }
     let folders = project.tree(&query.environment, &query.secret_path, query.recursive.is_on());
+    if folders.is_empty() && absence == Absence::NotFound {
+        return Err(Refusal::not_found(format!(
+            "Folder with path '{}' in environment '{}' was not found. Please ensure the environment slug and secret path \
+             is correct.",
+            normal(&query.secret_path),
+            query.environment
+        )));
+    }
     let (mut secrets, mut imports, mut seen) = (Vec::new(), Vec::new(), BTreeSet::new());
     for (path, folder) in folders {
         let place = view.place(&query.environment, path);
@@ -120,7 +127,7 @@ pub(super) fn list(world: &World, caller: &Caller, query: &ListQuery) -> Result<
 }
 
 pub(super) fn get(world: &World, caller: &Caller, name: &str, query: &GetQuery) -> Result<Value, Refusal> {
-    let project = world.project(&query.workspace_slug, caller)?;
+    let project = project(world, caller, &query.workspace_slug, &query.environment)?;
     let values = query.view_secret_value.is_on();
     let expand = query.expand_secret_references.is_on() && values;
     let view = View { project, slug: &query.workspace_slug, caller, expand, values };
@@ -154,6 +161,13 @@ pub(super) fn get(world: &World, caller: &Caller, name: &str, query: &GetQuery) 
         }
     }
     Err(Refusal::not_found(format!("Secret with name '{name}' not found")))
+}
+
+fn project<'a>(world: &'a World, caller: &Caller, slug: &str, environment: &str) -> Result<&'a HeldProject, Refusal> {
+    if slug.is_empty() || environment.is_empty() {
+        return Err(Refusal::bad_request("Missing project id or environment"));
+    }
+    world.project(slug, caller)
 }
 
 impl View<'_> {

@@ -20,6 +20,10 @@ impl Refusal {
         Self { status, error, message: message.into() }
     }
 
+    pub(super) fn bad_request(message: impl Into<Value>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "BadRequest", message)
+    }
+
     /// Whatever the role forbids.
     pub(super) fn denied() -> Self {
         Self::new(StatusCode::FORBIDDEN, "PermissionDenied", "You are not allowed to describeSecret on secrets")
@@ -44,8 +48,15 @@ impl Refusal {
         Self::new(StatusCode::NOT_FOUND, "Not Found", format!("Route {method}:{path} not found"))
     }
 
-    /// A token that is not a valid JWT any more.
-    pub(super) fn token(message: &str) -> Self {
+    /// What the server's library for JWTs says is `wrong` with a token.
+    pub(super) fn token(wrong: &str) -> Self {
+        let message = match wrong {
+            "jwt expired" => "Your token has expired. Please re-authenticate.",
+            "jwt malformed" => {
+                "The provided access token is malformed. Please use a valid token or generate a new one and try again."
+            }
+            other => other,
+        };
         Self::new(StatusCode::FORBIDDEN, "TokenError", message)
     }
 
@@ -56,7 +67,7 @@ impl Refusal {
     /// Any other status, without details. 403 is what an expired token gets.
     pub(super) fn of(status: StatusCode) -> Self {
         match status {
-            StatusCode::FORBIDDEN => Self::token("Your token has expired. Please re-authenticate."),
+            StatusCode::FORBIDDEN => Self::token("jwt expired"),
             StatusCode::UNAUTHORIZED => Self::unauthorized("You are not allowed to access this resource"),
             StatusCode::TOO_MANY_REQUESTS => Self::new(status, "RateLimitExceeded", "Rate limit exceeded"),
             _ => Self::new(status, "InternalServerError", "Something went wrong"),

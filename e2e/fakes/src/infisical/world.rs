@@ -5,16 +5,21 @@ use std::{
     time::Duration,
 };
 
+use axum::http::StatusCode;
+
 use super::{
     Import, Place, Project, Secret,
     folders::{Folder, HeldProject, Projects},
-    identity::{Expiry, Identity, Method, Tokens},
+    identity::{Expiry, Identity, Method},
     refusal::Refusal,
 };
+use crate::tokens::{Found, Tokens};
 
 /// How a server behaves.
 #[derive(Clone, Debug)]
 pub struct Settings {
+    /// What a listing says of a folder or an environment that does not exist.
+    pub absence: Absence,
     /// How the end of a token is worded.
     pub expiry: Expiry,
     /// How long an access token holds; zero is for ever.
@@ -23,8 +28,18 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { expiry: Expiry::default(), token_ttl: Duration::from_hours(2) }
+        Self { absence: Absence::default(), expiry: Expiry::default(), token_ttl: Duration::from_hours(2) }
     }
+}
+
+/// How a listing words that there is nothing to list.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Absence {
+    /// As an empty folder: older servers.
+    Empty,
+    /// As what it is.
+    #[default]
+    NotFound,
 }
 
 #[derive(Debug, Default)]
@@ -32,8 +47,16 @@ pub(super) struct World {
     pub(super) identities: BTreeMap<String, Identity>,
     pub(super) organizations: BTreeSet<String>,
     pub(super) projects: Projects,
-    pub(super) tokens: Tokens,
+    pub(super) tokens: Tokens<Bearer>,
+    pub(super) revoked_tokens: BTreeSet<String>,
     serial: u64,
+}
+
+/// Which identity an access token was given to, and for which sub-organization.
+#[derive(Debug)]
+pub(super) struct Bearer {
+    pub(super) identity: String,
+    pub(super) organization: Option<String>,
 }
 
 /// Who sends a request, and for which sub-organization.
@@ -46,14 +69,34 @@ pub(super) struct Caller {
 impl World {
     /// Who bears `token`.
     pub(super) fn caller(&self, token: &str, expiry: Expiry) -> Result<Caller, Refusal> {
+        if self.revoked_tokens.contains(token) {
+            return Err(Refusal::unauthorized("No identity access token found"));
+        }
         let bearer =
             |identity: &&Identity| matches!(&identity.method, Method::Token { access_token } if access_token == token);
         if let Some(identity) = self.identities.values().find(bearer) {
             return Ok(Caller { identity: identity.clone(), organization: None });
         }
-        let (id, organization) = self.tokens.owner(token, expiry)?;
-        let identity = self.identities.get(id).ok_or_else(|| Refusal::unauthorized("Identity not found"))?;
-        Ok(Caller { identity: identity.clone(), organization: organization.map(str::to_owned) })
+        let Bearer { identity, organization } = match (self.tokens.find(token), expiry) {
+            (Found::Holds(bearer), _) => bearer,
+            (Found::Ended, Expiry::Forbidden) => return Err(Refusal::token("jwt expired")),
+            (Found::Ended, Expiry::Unauthorized) => return Err(Refusal::of(StatusCode::UNAUTHORIZED)),
+            (Found::Unknown, _) => return Err(Refusal::token("jwt malformed")),
+        };
+        let identity = self.identities.get(identity).ok_or_else(|| Refusal::unauthorized("Identity not found"))?;
+        Ok(Caller { identity: identity.clone(), organization: organization.clone() })
+    }
+
+    /// Ends `token`, which must hold now.
+    pub(super) fn revoke_token(&mut self, token: &str, expiry: Expiry) -> Result<(), Refusal> {
+        self.caller(token, expiry)?;
+        self.revoked_tokens.insert(token.to_owned());
+        Ok(())
+    }
+
+    /// Lets an identity in, or changes how it proves itself and what it may read.
+    pub(super) fn grant(&mut self, identity: Identity) {
+        self.identities.insert(identity.id.clone(), identity);
     }
 
     /// The project that `slug` means to `caller`.

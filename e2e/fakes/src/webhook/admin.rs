@@ -11,7 +11,7 @@ use axum::{
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Secret, world::World};
+use super::{Domain, Secret, ntlm::Guard, world::World};
 use crate::lock::lock;
 
 type Shared = State<Arc<Mutex<World>>>;
@@ -21,6 +21,7 @@ pub(super) fn router(world: Arc<Mutex<World>>) -> Router {
         .route("/values", get(list).put(put_value).delete(remove))
         .route("/denied", put(deny))
         .route("/token", put(set_token))
+        .route("/domain", put(set_domain))
         .with_state(world)
 }
 
@@ -53,5 +54,9 @@ struct Shown {
 }
 
 async fn set_token(State(world): Shared, Json(Shown { token }): Json<Shown>) {
-    lock(&world).token = token;
+    lock(&world).let_in_token(token);
+}
+
+async fn set_domain(State(world): Shared, Json(domain): Json<Domain>) {
+    lock(&world).guard = Some(Guard::of(domain));
 }

@@ -1,8 +1,8 @@
 //! A server that somebody wrote to give out secrets: what a webhook store may find at the other end.
 //!
 //! There is no vendor whose protocol it could follow, so it has one of each kind: a key in the path and in a body, an
-//! answer in JSON and as plain text. It lets in only who shows a token, takes no field and no method that it does not
-//! know, and answers in JSON whatever goes wrong.
+//! answer in JSON and as plain text. It lets in only who shows a token, or who logs in with an account of a [`Domain`] as
+//! IIS has it. It takes no field and no method that it does not know, and answers in JSON whatever goes wrong.
 //!
 //! | request | answers |
 //! |---|---|
@@ -19,24 +19,25 @@
 //! | `DELETE /_fake/values?key=a` | takes it out |
 //! | `PUT /_fake/denied` | gives a key to nobody any more: `{"key": "a"}` |
 //! | `PUT /_fake/token` | from now on lets in only who shows this: `{"token": "t"}` |
+//! | `PUT /_fake/domain` | from now on lets in only accounts of this [`Domain`]: `{"name": "CORP", "dnsName": "corp.example.com", "accounts": [{"name": "ann", "password": "p"}]}` |
 
-use std::{
-    io,
-    sync::{Arc, Mutex},
-};
+use std::sync::{Arc, Mutex};
 
+use axum::Router;
 use serde::Deserialize;
 use serde_json::Value;
 
 mod admin;
 mod api;
+mod ntlm;
 mod world;
 
-use self::world::World;
+pub use self::ntlm::{Account, Domain};
+use self::{ntlm::Guard, world::World};
 use crate::{
-    faults::Faults,
+    fake::{Fake, Vendor},
     lock::lock,
-    server::{Counts, Listen, Server},
+    server::{Dialect, Listen},
 };
 
 /// What the server holds at first; as JSON the content of the file that the program is started with.
@@ -45,6 +46,9 @@ use crate::{
 pub struct Contents {
     /// What callers show as `Authorization: Bearer …`, or as the password of `Authorization: Basic …`.
     pub token: String,
+    /// Whose accounts are let in instead.
+    #[serde(default)]
+    pub domain: Option<Domain>,
     /// What there is to read.
     #[serde(default)]
     pub values: Vec<Secret>,
@@ -52,7 +56,7 @@ pub struct Contents {
 
 impl Default for Contents {
     fn default() -> Self {
-        Self { token: "webhook-token".into(), values: Vec::new() }
+        Self { token: "webhook-token".into(), domain: None, values: Vec::new() }
     }
 }
 
@@ -66,70 +70,50 @@ pub struct Secret {
     pub value: Value,
 }
 
-/// A running server. It goes down when it is dropped.
-#[derive(Debug)]
-pub struct WebhookTarget {
-    world: Arc<Mutex<World>>,
-    server: Server,
+/// A running server. It counts its calls as `read`, `ask` and `raw`.
+pub type WebhookTarget = Fake<Mutex<World>>;
+
+impl Vendor for Mutex<World> {
+    type Settings = ();
+    type Contents = Contents;
+    const DIALECT: Dialect = api::DIALECT;
+
+    fn new(_: &Listen, (): (), contents: Contents) -> Self {
+        Self::new(World::new(contents))
+    }
+
+    fn service(self: Arc<Self>) -> Router {
+        api::router(self)
+    }
+
+    fn controls(self: Arc<Self>) -> Router {
+        admin::router(self)
+    }
 }
 
 impl WebhookTarget {
-    /// An empty server at a free port of this machine.
-    ///
-    /// # Panics
-    /// Outside of a Tokio runtime.
-    pub fn start() -> io::Result<Self> {
-        Self::start_with(Listen::default(), Contents::default())
-    }
-
-    /// A server made to measure.
-    ///
-    /// # Panics
-    /// Outside of a Tokio runtime.
-    pub fn start_with(listen: Listen, contents: Contents) -> io::Result<Self> {
-        let world = Arc::new(Mutex::new(World::new(contents)));
-        let (vendor, admin) = (api::router(Arc::clone(&world)), admin::router(Arc::clone(&world)));
-        let server = Server::start(listen, api::DIALECT, vendor, admin)?;
-        Ok(Self { world, server })
-    }
-
-    /// Its address, without a path.
-    pub fn url(&self) -> &str {
-        self.server.url()
-    }
-
-    /// Calls by operation: `read`, `ask`, `raw`; what is none of them counts as `unknown`.
-    pub fn counts(&self) -> &Counts {
-        self.server.counts()
-    }
-
-    /// What goes wrong, by operation.
-    pub fn faults(&self) -> &Faults {
-        self.server.faults()
-    }
-
-    /// The server, to take it down and up.
-    pub fn server(&self) -> &Server {
-        &self.server
-    }
-
     /// Puts a value in, as a new version where the key is there already; the version's number.
     pub fn put(&self, key: &str, value: impl Into<Value>) -> usize {
-        lock(&self.world).put(Secret { key: key.to_owned(), value: value.into() })
+        lock(&self.vendor).put(Secret { key: key.to_owned(), value: value.into() })
     }
 
     /// Takes a key out; whether it was there.
     pub fn remove(&self, key: &str) -> bool {
-        lock(&self.world).remove(key)
+        lock(&self.vendor).remove(key)
     }
 
     /// From now on nobody may read this key.
     pub fn deny(&self, key: &str) {
-        lock(&self.world).deny(key);
+        lock(&self.vendor).deny(key);
     }
 
     /// From now on only this token is accepted.
     pub fn set_token(&self, token: &str) {
-        token.clone_into(&mut lock(&self.world).token);
+        lock(&self.vendor).let_in_token(token.to_owned());
+    }
+
+    /// From now on only accounts of this domain are let in. Connections that are logged in must do so again.
+    pub fn set_domain(&self, domain: Domain) {
+        lock(&self.vendor).guard = Some(Guard::of(domain));
     }
 }

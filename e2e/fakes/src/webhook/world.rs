@@ -4,11 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{Contents, Secret};
+use super::{Contents, Secret, ntlm::Guard};
 
+/// All that a server knows.
 #[derive(Debug, Default)]
-pub(super) struct World {
+pub struct World {
     pub(super) token: String,
+    /// Who lets in accounts of a Windows domain, and then nobody else.
+    pub(super) guard: Option<Guard>,
     values: BTreeMap<String, Vec<Value>>,
     denied: BTreeSet<String>,
 }
@@ -24,11 +27,15 @@ pub(super) enum No {
 
 impl World {
     pub(super) fn new(contents: Contents) -> Self {
-        let mut world = Self { token: contents.token, ..Self::default() };
+        let mut world = Self { token: contents.token, guard: contents.domain.map(Guard::of), ..Self::default() };
         for secret in contents.values {
             world.put(secret);
         }
         world
+    }
+
+    pub(super) fn let_in_token(&mut self, token: String) {
+        (self.token, self.guard) = (token, None);
     }
 
     pub(super) fn put(&mut self, secret: Secret) -> usize {

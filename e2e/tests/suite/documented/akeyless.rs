@@ -1,8 +1,10 @@
 //! `docs/backends/akeyless.md`, with the fake gateway.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use keyferry_e2e::harness::ControlPlane;
-use keyferry_fakes::akeyless::{Access, AkeylessGateway, Item, ItemType, Method, TokenReview};
+use keyferry_fakes::akeyless::{Access, AkeylessGateway, Item, ItemType, Method};
+use keyferry_fakes::keys::Issuer;
+use keyferry_fakes::token_review::{Review, TokenReview};
 use serde_json::{Value, json};
 
 use super::canned::always;
@@ -15,20 +17,26 @@ const GATEWAY: &str = "https://akeyless.example.com/api/v2";
 
 const VALUE: &str = "as documented";
 
-/// What Entra ID and the metadata service of Azure answer: a token of the managed identity that the page names.
-const AZURE: &str =
-    r#"{"access_token": "eyJhbGciOiJSUzI1NiJ9.eyJvaWQiOiI5ZjFjN2Y0ZS0zZjBhLTRkMzUtOGE1My01YjhmNmYwYzJkMTEifQ.c2ln"}"#;
+/// The identity that the page names, and its tenant.
+const OBJECT_ID: &str = "9f1c7f4e-3f0a-4d35-8a53-5b8f6f0c2d11";
+const TENANT: &str = "5f0e2f8c-7c55-44a1-8f5e-0c6a1d2b3e44";
 
-/// What Google's metadata server answers: a token for the audience `akeyless.io`.
-const GOOGLE: &str = "eyJhbGciOiJSUzI1NiJ9.eyJhdWQiOiJha2V5bGVzcy5pbyJ9.c2ln";
+const AWS_KEY: (&str, &str) = ("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY");
 
 pub(super) async fn tries_all() -> Result<()> {
     let gateway = AkeylessGateway::start().context("failed to start the gateway")?;
-    let (azure, google) = (always(200, AZURE).await?, always(200, GOOGLE).await?);
+    // One key signs whatever a cloud would. Its tokens live as long as the tests.
+    let cloud = Issuer::default();
+    let azure = json!({
+        "iss": format!("https://sts.windows.net/{TENANT}/"), "aud": "https://management.azure.com/", "oid": OBJECT_ID,
+    });
+    let azure = json!({ "access_token": cloud.sign(&azure) }).to_string();
+    let google = cloud.sign(&json!({ "iss": "https://accounts.google.com", "aud": "akeyless.io" }));
+    let (azure, google) = (always(200, azure.leak()).await?, always(200, google.leak()).await?);
     let mut stage = Stage::open("akeyless.md", |operator| {
         operator
-            .variable("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
-            .variable("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")
+            .variable("AWS_ACCESS_KEY_ID", AWS_KEY.0)
+            .variable("AWS_SECRET_ACCESS_KEY", AWS_KEY.1)
             .variable("AWS_REGION", "eu-west-1")
             .variable("AZURE_AUTHORITY_HOST", azure.url())
             .variable("AZURE_POD_IDENTITY_AUTHORITY_HOST", azure.url())
@@ -38,7 +46,7 @@ pub(super) async fn tries_all() -> Result<()> {
     fill(&gateway);
     access_keys(&mut stage, &gateway).await?;
     service_account(&mut stage, &gateway).await?;
-    clouds(&mut stage, &gateway).await?;
+    clouds(&mut stage, &gateway, &cloud).await?;
     references(&mut stage, &gateway).await?;
     provoke(&mut stage, &gateway).await?;
     stage.close()
@@ -81,7 +89,9 @@ async fn service_account(stage: &mut Stage, gateway: &AkeylessGateway) -> Result
     let access_id = stage.value(heading, &format!("{auth}/accessID"))?;
     let method = Method::K8s {
         config_name: stage.value(heading, &format!("{auth}/k8sConfName"))?,
-        review: Some(review(vec![stage.value(heading, &format!("{auth}/serviceAccountRef/audiences/0"))?]).await?),
+        review: Review::Server(
+            review(vec![stage.value(heading, &format!("{auth}/serviceAccountRef/audiences/0"))?]).await?,
+        ),
         subjects: vec![format!("system:serviceaccount:{}:secrets-reader", stage.tenant.name())],
     };
     grant(gateway, &access_id, method);
@@ -101,14 +111,16 @@ async fn review(audiences: Vec<String>) -> Result<TokenReview> {
     })
 }
 
-async fn clouds(stage: &mut Stage, gateway: &AkeylessGateway) -> Result<()> {
+async fn clouds(stage: &mut Stage, gateway: &AkeylessGateway, cloud: &Issuer) -> Result<()> {
     let managed = "Azure: a managed identity";
-    let object_id = Some(stage.value(managed, "/stringData/object-id")?);
+    let entra =
+        || Method::AzureAd { keys: cloud.keys(), object_id: Some(OBJECT_ID.to_owned()), tenant: TENANT.to_owned() };
+    ensure!(stage.value(managed, "/stringData/object-id")? == OBJECT_ID, "the page names another identity");
     let methods = [
-        ("AWS", Method::AwsIam {}),
-        (managed, Method::AzureAd { object_id: object_id.clone() }),
-        ("Azure: the workload identity of a ServiceAccount", Method::AzureAd { object_id }),
-        ("Google Cloud", Method::Gcp { audience: "akeyless.io".to_owned() }),
+        ("AWS", Method::AwsIam { keys: [(AWS_KEY.0.to_owned(), AWS_KEY.1.to_owned())].into() }),
+        (managed, entra()),
+        ("Azure: the workload identity of a ServiceAccount", entra()),
+        ("Google Cloud", Method::Gcp { audience: "akeyless.io".to_owned(), keys: cloud.keys() }),
     ];
     for (heading, method) in methods {
         grant(gateway, &stage.value(heading, "/stringData/access-id")?, method);
@@ -136,7 +148,11 @@ async fn provoke(stage: &mut Stage, gateway: &AkeylessGateway) -> Result<()> {
     let read = |key: &'static str| move |es: Manifest| es.key("value", key);
     gateway.put(Item::secret("/elsewhere/password", "of others"));
     gateway.put(Item::new("/prod/key", ItemType::Key, json!("k")));
+    gateway.put(Item::secret("/prod/empty", ""));
     stage.reader_says("there is no item", "akeyless", read("/prod/nothing")).await?;
+    let version = json!({ "secretKey": "value", "remoteRef": { "key": "/prod/db/password", "version": "7" } });
+    stage.reader_says("there is no version", "akeyless", |es| es.add("data", version)).await?;
+    stage.reader_says("the value of", "akeyless", read("/prod/empty")).await?;
     stage.reader_says("the login may not use item", "akeyless", read("/elsewhere/password")).await?;
     stage.reader_says("… is of a type", "akeyless", read("/prod/key")).await?;
     let metadata =
@@ -154,7 +170,7 @@ async fn provoke(stage: &mut Stage, gateway: &AkeylessGateway) -> Result<()> {
     stage.store_says("accessType is k8s", "kubernetes", kubernetes).await?;
     let elsewhere = always(404, "not here").await?;
     let lost = provider(stage, elsewhere.url(), &access_id, "api_key", Some("any")).await?;
-    stage.store_says("nothing there knows the login", "lost", lost).await
+    stage.store_says("no Akeyless API there knows the login", "lost", lost).await
 }
 
 /// A provider in the short form, whose Secret has the name of its access type and access key.

@@ -4,15 +4,13 @@
 //! values of another account are seen by nobody but who has assumed a role there.
 
 mod errors;
-mod moto;
 
 use anyhow::Result;
-use keyferry_e2e::harness::Relay;
+use keyferry_e2e::harness::{AWS_ACCOUNT, Moto, Relay};
 use serde_json::{Value, json};
 
-use self::moto::{ACCOUNT, Keys, Moto};
 use super::Stage;
-use crate::support::{Manifest, credential, external_secret, secret_store};
+use crate::support::{Manifest, aws_keys, external_secret, secret_store};
 
 /// The accounts of the roles that the page names.
 const OF_SERVICE_ACCOUNT: &str = "111122223333";
@@ -56,12 +54,12 @@ async fn fill_secrets(moto: &Moto) -> Result<()> {
         moto.secrets_manager(account, "CreateSecret", &body).await
     };
     let password = |value: &str| json!({ "password": value }).to_string();
-    create(ACCOUNT, "team/db", &password("first"), tags("owner", "ann")).await?;
+    create(AWS_ACCOUNT, "team/db", &password("first"), tags("owner", "ann")).await?;
     let second = json!({ "SecretId": "team/db", "SecretString": password(VALUE) });
-    moto.secrets_manager(ACCOUNT, "PutSecretValue", &second).await?;
-    create(ACCOUNT, "team/mail", r#"{"host": "mail", "port": 587}"#, json!([])).await?;
+    moto.secrets_manager(AWS_ACCOUNT, "PutSecretValue", &second).await?;
+    create(AWS_ACCOUNT, "team/mail", r#"{"host": "mail", "port": 587}"#, json!([])).await?;
     for (name, team) in SERVICES {
-        create(ACCOUNT, &format!("team/services/{name}"), &format!("of {team}"), tags("team", team)).await?;
+        create(AWS_ACCOUNT, &format!("team/services/{name}"), &format!("of {team}"), tags("team", team)).await?;
     }
     create(OF_SERVICE_ACCOUNT, "team/db", &password("of the ServiceAccount's role"), json!([])).await?;
     create(OF_ROLE, "team/db", &password("of the other account"), json!([])).await
@@ -122,24 +120,13 @@ async fn signatures(stage: &Stage, moto: &Moto) -> Result<()> {
     let signers = [("of-user", moto.user("person").await?), ("of-session", moto.session("team").await?)];
     moto.enforce().await?;
     for (name, keys) in signers {
-        let auth = json!({ "auth": { "secretRef": secret_ref(stage, name, &keys).await? } });
+        let (secret, secret_ref) = aws_keys(name, &keys);
+        stage.tenant.apply(&secret).await?;
+        let auth = json!({ "auth": { "secretRef": secret_ref } });
         stage.tenant.apply(&secret_store(name, errors::aws("SecretsManager", &auth))).await?;
         let reader = external_secret(name).store(name).with("/spec/target/name", format!("signed-{name}"));
         stage.tenant.apply(&reader.property("password", "team/db", "password")).await?;
         stage.tenant.holds(&format!("signed-{name}"), &[("password", VALUE)]).await?;
     }
     Ok(())
-}
-
-/// The `secretRef` of keys, which stand in a new Secret.
-async fn secret_ref(stage: &Stage, name: &str, keys: &Keys) -> Result<Value> {
-    let mut values = vec![("id", keys.id.as_str()), ("secret", keys.secret.as_str())];
-    let selector = |key: &str| json!({ "name": name, "key": key });
-    let mut refs = json!({ "accessKeyIDSecretRef": selector("id"), "secretAccessKeySecretRef": selector("secret") });
-    if let Some(token) = &keys.session_token {
-        values.push(("token", token));
-        refs["sessionTokenSecretRef"] = selector("token");
-    }
-    stage.tenant.apply(&credential(name, &values)).await?;
-    Ok(refs)
 }

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::stage::Changes;
 use super::{Stage, reviewer};
-use crate::support::{Manifest, credential};
+use crate::support::{Manifest, credential, external_secret, secret_store};
 
 /// What the page names.
 const VAULT: &str = "https://my-vault.vault.azure.net";
@@ -127,7 +127,8 @@ async fn client_secret(stage: &mut Stage, cloud: &AzureCloud) -> Result<()> {
 async fn references(stage: &mut Stage, cloud: &AzureCloud) -> Result<()> {
     let key = [("kty", "RSA"), ("n", "0vx7agoebGcQ"), ("e", "AQAB")];
     let key = key.map(|(name, value)| (name.to_owned(), json!(value))).into_iter().collect();
-    cloud.put(Object::secret("db-password", VALUE).tagged(&[("owner", "ann")]));
+    let tags = [("contacts", r#"{"on-call": "bob"}"#), ("owner", "ann")];
+    cloud.put(Object::secret("db-password", VALUE).tagged(&tags));
     // Base64 of "a certificate".
     cloud.put(Object::new("web", Content::Certificate("YSBjZXJ0aWZpY2F0ZQ==".to_owned())));
     cloud.put(Object::new("signing", Content::Key(key)));
@@ -136,15 +137,31 @@ async fn references(stage: &mut Stage, cloud: &AzureCloud) -> Result<()> {
     cloud.put(Object::secret("ship-key", "of shipping").tagged(&[("team", "shipping")]));
     cloud.put(Object::secret("pay-name", "of payments").tagged(&[("team", "payments")]));
     let expected = [
+        ("db-password_contacts_on-call", "bob"),
         ("host", "mail"),
         ("modulus", "0vx7agoebGcQ"),
+        ("on-call", "bob"),
         ("owner", "ann"),
         ("password", VALUE),
         ("pay-key", "of payments"),
         ("port", "587"),
         ("tls.der", "a certificate"),
     ];
-    stage.syncs("What a reference means", &expected).await
+    stage.syncs("What a reference means", &expected).await?;
+    all_tags(stage, cloud).await
+}
+
+/// A store without the times, which differ from run to run.
+async fn all_tags(stage: &Stage, cloud: &AzureCloud) -> Result<()> {
+    let key = |key: &str| json!({ "name": "azure", "key": key });
+    let refs = json!({ "clientId": key("client-id"), "clientSecret": key("client-secret") });
+    let spec = json!({ "vaultUrl": cloud.url(), "tenantId": TENANT, "authSecretRef": refs, "useAzureSDK": true });
+    stage.tenant.apply(&secret_store("tags-only", json!({ "azurekv": spec }))).await?;
+    let extract = json!({ "extract": { "key": "secret/db-password", "metadataPolicy": "Fetch" } });
+    stage.tenant.apply(&external_secret("all-tags").store("tags-only").add("dataFrom", extract)).await?;
+    let expected = [("db-password_contacts_on-call", "bob"), ("db-password_owner", "ann")];
+    stage.tenant.holds("all-tags", &expected).await?;
+    Ok(())
 }
 
 async fn provoke_readers(stage: &mut Stage, cloud: &AzureCloud) -> Result<()> {
@@ -156,7 +173,13 @@ async fn provoke_readers(stage: &mut Stage, cloud: &AzureCloud) -> Result<()> {
     stage.reader_says("the login may not read", "azure", read("denied")).await?;
     stage.reader_says("the secret … is disabled", "azure", read("disabled")).await?;
     stage.reader_says("… is not a name", "azure", read("db_password")).await?;
-    stage.reader_says("unknown Azure Keyvault", "azure", read("secrets/db-password")).await
+    stage.reader_says("unknown Azure Keyvault", "azure", read("secrets/db-password")).await?;
+    let version = json!({ "secretKey": "value", "remoteRef": { "key": "db-password", "version": "../mail" } });
+    stage.reader_says("… is not a version", "azure", |es| es.add("data", version)).await?;
+    for key in ["cert/web", "key/signing"] {
+        stage.reader_says("what this key names is one value", "azure", |es| es.extract(key)).await?;
+    }
+    Ok(())
 }
 
 async fn provoke_stores(stage: &mut Stage, cloud: &AzureCloud) -> Result<()> {
@@ -169,6 +192,7 @@ async fn provoke_stores(stage: &mut Stage, cloud: &AzureCloud) -> Result<()> {
     let stranger_refs = json!({ "clientId": key("stranger"), "clientSecret": key("client-secret") });
     let unproven = json!({ "clientId": key("client-id") });
     let account = json!({ "name": "stranger" });
+    let custom = json!({ "activeDirectoryEndpoint": "https://login.example.com" });
     for (error, name, mut spec) in [
         ("vaultUrl: is not the address", "other-cloud", json!({ "vaultUrl": "https://my-vault.vault.azure.cn" })),
         ("vaultUrl: must have no path", "path", json!({ "vaultUrl": format!("{}/secrets/a", cloud.url()) })),
@@ -176,6 +200,16 @@ async fn provoke_stores(stage: &mut Stage, cloud: &AzureCloud) -> Result<()> {
             "Azure's metadata service gives no token",
             "not-assigned",
             json!({ "authType": "ManagedIdentity", "identityId": stranger }),
+        ),
+        (
+            "customCloudConfig would send the operator's own token",
+            "lent-machine",
+            json!({ "authType": "ManagedIdentity", "useAzureSDK": true, "customCloudConfig": custom }),
+        ),
+        (
+            "customCloudConfig would send the operator's own token",
+            "lent-workload",
+            json!({ "authType": "WorkloadIdentity", "useAzureSDK": true, "customCloudConfig": custom }),
         ),
         ("tenantId: is missing", "no-tenant", json!({ "authSecretRef": refs })),
         (
@@ -210,6 +244,11 @@ async fn provoke_stores(stage: &mut Stage, cloud: &AzureCloud) -> Result<()> {
         }
         stage.store_says(error, name, json!({ "azurekv": spec })).await?;
     }
+    let refs = json!({ "clientId": key("client-id"), "clientSecret": key("nothing") });
+    let spec = json!({ "vaultUrl": cloud.url(), "tenantId": TENANT, "authSecretRef": refs });
+    stage.tenant.apply(&secret_store("no-key", json!({ "azurekv": spec }))).await?;
+    let field = "spec.provider.azurekv.authSecretRef.clientSecret";
+    stage.tenant.store_fails("no-key", &["MissingCredential", field, "has no key \"nothing\"; add it"]).await?;
     Ok(())
 }
 

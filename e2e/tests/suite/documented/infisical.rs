@@ -6,8 +6,8 @@ mod errors;
 use anyhow::{Context, Result};
 use keyferry_e2e::harness::ControlPlane;
 use keyferry_e2e::harness::run_dir::RunDir;
-use keyferry_fakes::akeyless::TokenReview;
 use keyferry_fakes::infisical::{Identity, InfisicalServer, Method, Place, Project, Secret};
+use keyferry_fakes::token_review::{Review, TokenReview};
 
 use super::stage::Changes;
 use super::{Stage, reviewer};
@@ -37,13 +37,13 @@ pub(super) async fn tries_all() -> Result<()> {
     clouds.tries_all(&mut stage, &server).await?;
     universal(&mut stage, &server).await?;
     let expected = [
+        ("PAY_KEY", "of payments"),
         ("first-password", "first"),
         ("host", "mail"),
         ("owner", "ann"),
         ("password", VALUE),
         ("port", "587"),
         ("sender", "web@example.com"),
-        ("services_PAY_KEY", "of payments"),
     ];
     stage.syncs("What a reference means", &expected).await?;
     errors::provoke(&mut stage, &server).await?;
@@ -103,18 +103,32 @@ async fn kubernetes(stage: &mut Stage, server: &InfisicalServer) -> Result<()> {
         audiences: vec![AUDIENCE.to_owned()],
     };
     let subjects = vec![format!("system:serviceaccount:{namespace}:keyferry")];
-    grant(stage, heading, server, Method::Kubernetes { review: Some(review), subjects })?;
+    grant(stage, heading, server, Method::Kubernetes { review: Review::Server(review), subjects })?;
 
     let (dir, token) = (RunDir::create("infisical")?, cluster.token_for(&namespace, "keyferry", &[AUDIENCE]).await?);
     let path = dir.write("token", &token)?.display().to_string();
     let documented = stage.value(heading, "/stringData/token-path")?;
+    reads_anywhere(stage, heading, server, ["identity-id", "token-path"], &[(&documented, &path)]).await
+}
+
+/// The ClusterSecretStore of a section reads a secret. Of the Secret that it refers to, it names these keys.
+async fn reads_anywhere(
+    stage: &mut Stage,
+    heading: &str,
+    server: &InfisicalServer,
+    keys: [&str; 2],
+    changes: Changes<'_>,
+) -> Result<()> {
+    let namespace = stage.tenant.name().to_owned();
     // The class keeps the operators of other tests away: they see the stores of the whole cluster.
     let own = format!("spec:\n  controller: {namespace}\n  provider:");
+    let [first, second] = keys.map(|key| format!(", key: {key}"));
     let place = |behind: &str| (format!("namespace: keyferry{behind}"), format!("namespace: {namespace}{behind}"));
-    let places = ["\n", ", key: identity-id", ", key: token-path"].map(place);
-    let mut changes: Vec<_> = places.iter().map(|(from, to)| (from.as_str(), to.as_str())).collect();
-    changes.extend([("spec:\n  provider:", own.as_str()), (&documented, &path)]);
-    reads(stage, heading, server, &changes).await
+    let places = ["\n", &first, &second].map(place);
+    let mut all: Vec<_> = places.iter().map(|(from, to)| (from.as_str(), to.as_str())).collect();
+    all.push(("spec:\n  provider:", &own));
+    all.extend(changes);
+    reads(stage, heading, server, &all).await
 }
 
 async fn jwt(stage: &mut Stage, server: &InfisicalServer) -> Result<()> {

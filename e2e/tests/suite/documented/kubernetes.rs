@@ -127,10 +127,13 @@ async fn provoke(stage: &mut Stage, cluster: &ControlPlane) -> Result<()> {
     let lost = always(404, "not here").await?;
     stage.store_says("nothing there knows", "lost", provider(lost.url(), REMOTE, "secrets-reader")).await?;
 
-    stage.tenant.apply(&credential("wrong", &[("token", "not a token"), ("kubeconfig", "{}")])).await?;
+    let wrong = [("token", "not-a-token"), ("lines", "a\nb"), ("kubeconfig", "{}")];
+    stage.tenant.apply(&credential("wrong", &wrong)).await?;
     let mut refused = provider(url, REMOTE, "secrets-reader");
     refused["kubernetes"]["auth"] = json!({ "token": { "bearerToken": { "name": "wrong", "key": "token" } } });
-    stage.store_says("the API server does not accept", "refused", refused).await?;
+    stage.store_says("the API server does not accept", "refused", refused.clone()).await?;
+    refused["kubernetes"]["auth"]["token"]["bearerToken"]["key"] = json!("lines");
+    stage.store_says("auth.token.bearerToken", "lines", refused).await?;
     let config = json!({ "remoteNamespace": REMOTE, "authRef": { "name": "wrong", "key": "kubeconfig" } });
     stage.store_says("the kubeconfig that authRef names", "no-config", json!({ "kubernetes": config })).await?;
     limited(stage, url).await

@@ -5,24 +5,18 @@ mod google;
 
 use anyhow::{Context, Result};
 use keyferry_e2e::harness::process::Process;
-use keyferry_e2e::harness::{Bao, ControlPlane, KvVersion, free_port, run_dir::RunDir, tool, wait};
+use keyferry_e2e::harness::{Bao, ControlPlane, KvVersion, Moto, free_port, run_dir::RunDir, tool, wait};
 use serde_json::{Value, json};
 
 use super::authority::Authority;
 use super::mutual_tls::MutualTls;
 use super::shell::Shell;
 use super::{Stage, reviewer};
-use crate::support::{Manifest, credential};
+use crate::support::{Directory, Entry, Manifest, credential};
 
 /// The addresses that the page names.
 const SERVER: &str = "https://vault.example.com:8200";
 const PROXY: &str = "http://vault-proxy.vault.svc:8100";
-
-/// Sections whose login cannot succeed here, and why. Their stores are applied all the same, and say so.
-const REFUSED: [(&str, &str); 2] = [
-    ("AWS", "OpenBao comes without this auth method, and there is no AWS that could be asked who signed"),
-    ("LDAP", "OpenBao comes without this auth method, and there is no directory"),
-];
 
 const VALUE: &str = "as documented";
 
@@ -34,17 +28,15 @@ pub(super) async fn tries_all() -> Result<()> {
     jwt(&mut stage, &plain).await?;
     app_role(&mut stage, &plain).await?;
     user(&mut stage, &plain).await?;
+    ldap(&mut stage, &plain).await?;
     client_certificate(&mut stage, &tls).await?;
     proxy(&mut stage, &plain).await?;
+    aws(&mut stage, &plain).await?;
     google.tries_all(&mut stage, &plain).await?;
     namespaces(&mut stage, &plain).await?;
     mutual_tls(&mut stage, &plain).await?;
     token(&mut stage, &plain).await?;
     references(&mut stage, &plain).await?;
-    for (heading, _) in REFUSED {
-        stage.apply(heading, &[(SERVER, plain.url())]).await?;
-        stage.says("the login at auth/", "SecretStore", "vault").await?;
-    }
     errors::provoke(&mut stage, &plain).await?;
     stage.close()
 }
@@ -112,6 +104,31 @@ async fn user(stage: &mut Stage, bao: &Bao) -> Result<()> {
     let password = stage.value(heading, "/stringData/password")?;
     run(stage, heading, Shell::at(bao)?.with_variable("PASSWORD", password)).await?;
     reads(stage, heading, bao.url()).await
+}
+
+async fn ldap(stage: &mut Stage, bao: &Bao) -> Result<()> {
+    let heading = "LDAP";
+    let password = stage.value(heading, "/stringData/password")?;
+    let user = Entry::new("uid=keyferry,ou=people,dc=example,dc=com").password(&password);
+    let directory = Directory::start(&[user]).await?;
+    bao.plug_in("ldap", &[]).await?;
+    run(stage, heading, Shell::at(bao)?.with_variable("DIRECTORY", directory.url())).await?;
+    reads(stage, heading, bao.url()).await
+}
+
+/// Moto chooses the access keys of its users, and checks what is signed with them.
+async fn aws(stage: &mut Stage, bao: &Bao) -> Result<()> {
+    let heading = "AWS";
+    let moto = Moto::start().await?;
+    let keys = moto.user("secrets-reader").await?;
+    moto.enforce().await?;
+    bao.plug_in("aws", &[]).await?;
+    run(stage, heading, Shell::at(bao)?).await?;
+    bao.write("auth/aws/config/client", &json!({ "sts_endpoint": moto.url() })).await?;
+    let id = stage.value(heading, "/stringData/access-key-id")?;
+    let secret = stage.value(heading, "/stringData/secret-access-key")?;
+    let changes = [(SERVER, bao.url()), (&id, &keys.id), (&secret, &keys.secret)];
+    stage.works(heading, &changes, password, &[("password", VALUE)]).await
 }
 
 async fn client_certificate(stage: &mut Stage, bao: &Bao) -> Result<()> {

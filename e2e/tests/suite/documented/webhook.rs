@@ -2,12 +2,12 @@
 
 use anyhow::{Context, Result};
 use keyferry_fakes::faults::Fault;
-use keyferry_fakes::webhook::WebhookTarget;
+use keyferry_fakes::webhook::{Domain, WebhookTarget};
 use serde_json::{Value, json};
 
 use super::Stage;
 use super::canned::always;
-use crate::support::{Manifest, credential, secret_store};
+use crate::support::{Manifest, credential, external_secret, secret_store};
 
 /// The address that the page names.
 const SERVER: &str = "https://inventory.example.com";
@@ -22,6 +22,7 @@ pub(super) async fn tries_all() -> Result<()> {
     references(&mut stage).await?;
     of_answers(&mut stage, &target).await?;
     of_settings(&mut stage, &target).await?;
+    with_ntlm(&mut stage, &target).await?;
     stage.close()
 }
 
@@ -97,9 +98,40 @@ async fn of_settings(stage: &mut Stage, target: &WebhookTarget) -> Result<()> {
     stage.store_says("calls the function", "function", with_header("{{ env \"HOME\" }}")).await?;
     stage.tenant.apply(&secret_store("hostless", provider("https://{{ .auth.host }}/", "none", "spaces"))).await?;
     let read = |es: Manifest| es.key("value", "prod/db");
-    stage.reader_says("the url that comes out is not a URL with a host", "hostless", read).await?;
-    let password = json!({ "name": "inventory", "key": "token" });
-    let mut ntlm = with_header("none");
-    ntlm["webhook"]["auth"] = json!({ "ntlm": { "usernameSecret": password, "passwordSecret": password } });
-    stage.store_says("auth.ntlm is not supported", "ntlm", ntlm).await
+    stage.reader_says("the url that comes out is not a URL with a host", "hostless", read).await
+}
+
+async fn with_ntlm(stage: &mut Stage, target: &WebhookTarget) -> Result<()> {
+    const LABEL: (&str, &str) = ("external-secrets.io/type", "webhook");
+    let heading = "NTLM";
+    let username = stage.value(heading, "/stringData/username")?;
+    let (_, user) = username.split_once('\\').context("the page's user has no domain")?;
+    let read = |es: Manifest| es.key("token", "prod/token");
+    target.faults().clear_all();
+    target.set_domain(Domain::with_account(user, &stage.value(heading, "/stringData/password")?));
+    stage.works(heading, &[(SERVER, target.url())], read, &[("token", VALUE)]).await?;
+
+    target.set_domain(Domain::with_account(user, "another"));
+    stage.tenant.apply(&read(external_secret("rotated").store("inventory"))).await?;
+    stage.says("the login of spec.provider.webhook.auth.ntlm was not accepted", "ExternalSecret", "rotated").await?;
+    let login = credential("inventory", &[("username", &username), ("password", "another")]);
+    stage.tenant.apply(&login.label(LABEL.0, LABEL.1)).await?;
+    stage.tenant.holds("rotated", &[("token", VALUE)]).await?;
+
+    let nobody = credential("nobody", &[("username", "CORP\\"), ("password", "any")]).label(LABEL.0, LABEL.1);
+    stage.tenant.apply(&nobody).await?;
+    let provider = |url: &str, secret: &str, password: &str| {
+        let (username, password) =
+            (json!({ "name": secret, "key": "username" }), json!({ "name": secret, "key": password }));
+        let auth = json!({ "ntlm": { "usernameSecret": username, "passwordSecret": password } });
+        json!({ "webhook": { "url": url, "result": {}, "auth": auth } })
+    };
+    let field = "spec.provider.webhook.auth.ntlm";
+    let nameless = provider(target.url(), "nobody", "password");
+    stage.store_says(&format!("{field}.usernameSecret holds no user name"), "nameless", nameless).await?;
+    let keyless = provider(target.url(), "inventory", "passwort");
+    stage.store_says(&format!("{field}.passwordSecret"), "keyless", keyless).await?;
+    let server = always(401, "{}").await?;
+    stage.tenant.apply(&secret_store("other-login", provider(server.url(), "inventory", "password"))).await?;
+    stage.reader_says("the server asks for a login", "other-login", read).await
 }

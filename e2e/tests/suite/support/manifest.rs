@@ -3,6 +3,7 @@
 use std::fmt;
 
 use k8s_openapi::ByteString;
+use keyferry_e2e::harness::AwsKeys;
 use serde_json::{Value, json};
 
 /// The name of the store that every [`Tenant`](super::Tenant) has.
@@ -59,6 +60,18 @@ pub(crate) fn credential(name: &str, keys: &[(&str, &str)]) -> Manifest {
     let encoded = |value: &str| json!(ByteString(value.as_bytes().to_vec()));
     let data: serde_json::Map<_, _> = keys.iter().map(|(key, value)| ((*key).to_owned(), encoded(value))).collect();
     Manifest(json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": name }, "data": data }))
+}
+
+/// A Secret with keys of AWS, and the `secretRef` that names them.
+pub(crate) fn aws_keys(name: &str, keys: &AwsKeys) -> (Manifest, Value) {
+    let selector = |key: &str| json!({ "name": name, "key": key });
+    let mut values = vec![("id", keys.id.as_str()), ("secret", keys.secret.as_str())];
+    let mut refs = json!({ "accessKeyIDSecretRef": selector("id"), "secretAccessKeySecretRef": selector("secret") });
+    if let Some(token) = &keys.session_token {
+        values.push(("token", token));
+        refs["sessionTokenSecretRef"] = selector("token");
+    }
+    (credential(name, &values), refs)
 }
 
 impl Manifest {

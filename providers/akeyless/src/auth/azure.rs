@@ -2,10 +2,12 @@
 
 use std::path::Path;
 
-use keyferry_clouds::azure::{METADATA, ManagedIdentity, Which};
+use keyferry_clouds::{
+    azure::{METADATA, ManagedIdentity, Which, issued},
+    file::{self, Unreadable},
+};
 use keyferry_core::{Error, ErrorKind, Result, SecretBytes};
-use keyferry_rest::{BaseUrl, Client, Url, secret};
-use serde::Deserialize;
+use keyferry_rest::{BaseUrl, Client, Url};
 
 use super::method::mint;
 use crate::{
@@ -36,12 +38,6 @@ enum Source {
     Managed(String),
     /// Of an application that trusts a ServiceAccount.
     Workload { account: ServiceAccount, client: String, tenant: String },
-}
-
-#[derive(Deserialize)]
-struct Token {
-    #[serde(deserialize_with = "secret")]
-    access_token: SecretBytes,
 }
 
 /// How an application proves itself.
@@ -117,11 +113,22 @@ impl Identity {
         let url = self.token_endpoint(tenant)?;
         let answer = self.http.post(TOKEN, url).about("the login at Entra ID").form(&form).send().await?;
         if let 400..=404 = answer.status() {
-            let text = "Entra ID refused the login for access type azure_ad; check client id and tenant id, and that the \
-                        application trusts the ServiceAccount (issuer, subject, audience)";
+            let text = format!("Entra ID refused the login for access type azure_ad; {}", self.remedy());
             return Err(answer.error(ErrorKind::Unauthenticated, text));
         }
-        Ok(answer.json::<Token>()?.access_token)
+        Ok(issued(&answer)?.token)
+    }
+
+    fn remedy(&self) -> &'static str {
+        match (&self.source, &self.azure.client_secret) {
+            (Source::Ambient, Some(_)) => {
+                "check AZURE_CLIENT_ID, AZURE_TENANT_ID and AZURE_CLIENT_SECRET of the operator"
+            }
+            (Source::Ambient, None) | (Source::Managed(_) | Source::Workload { .. }, _) => {
+                "check client id and tenant id, and that the application trusts the ServiceAccount (issuer, subject, \
+                 audience)"
+            }
+        }
     }
 
     fn token_endpoint(&self, tenant: &str) -> Result<Url> {
@@ -131,10 +138,15 @@ impl Identity {
     }
 }
 
-async fn read(file: &Path) -> Result<SecretBytes> {
-    let token = tokio::fs::read(file).await.map_err(|error| {
-        let text = format!("the file that AZURE_FEDERATED_TOKEN_FILE names cannot be read ({})", error.kind());
+async fn read(path: &Path) -> Result<SecretBytes> {
+    let token = file::read(path).await.map_err(|why| {
+        let why = match why {
+            Unreadable::Absent => "does not exist; mount it into the operator's pod",
+            Unreadable::Denied | Unreadable::Failed => "cannot be read by the operator; check its volume",
+            Unreadable::Irregular | Unreadable::TooLong => "is no file with a token; correct the operator's Deployment",
+        };
+        let text = format!("the file that AZURE_FEDERATED_TOKEN_FILE of the operator names {why}");
         Error::new(ErrorKind::InvalidConfig, PROVIDER, TOKEN, text)
     })?;
-    credential("the token in the file that AZURE_FEDERATED_TOKEN_FILE names", &SecretBytes::new(token))
+    credential("the token in the file that AZURE_FEDERATED_TOKEN_FILE names", &token)
 }

@@ -1,6 +1,6 @@
 //! Finding the API behind the address that a store names.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use keyferry_akeyless::Akeyless;
 use keyferry_core::{ErrorKind, Provider, Unobserved};
@@ -33,11 +33,13 @@ async fn the_api_is_found_wherever_a_store_points() {
         ([""], "/", 1),
         (["/own"], "/own", 1),
         // The root of the gateway.
-        (["/v2"], "", 1),
+        (["/v2"], "", 2),
+        (["/api/v2"], "", 3),
         // A path in front of a gateway is kept.
         (["/gw/v2"], "/gw", 2),
+        (["/gw/api/v2"], "/gw/", 3),
         // A path that belongs to another port of the gateway is not, as other operators have it.
-        (["/v2"], "/console", 3),
+        (["/v2"], "/console", 4),
     ] {
         let store = at(&bases, named);
         assert_eq!(store.read("/a").await.as_deref(), Ok("1"), "{bases:?} {named}");
@@ -58,10 +60,25 @@ async fn what_stands_before_a_gateway_does_not_decide() {
 }
 
 #[tokio::test]
+async fn what_led_astray_is_forgotten_when_it_is_found_out() {
+    let store = at(&[""], "");
+    // As what an ingress says while it has no gateway behind it.
+    let away = Fault::Status { status: 403, retry_after: None };
+    store.gateway.faults().set_times("unknown", away, 3);
+    assert_eq!(store.error("/a").await.kind, ErrorKind::InvalidConfig);
+    tokio::time::pause();
+    // A refused login is not tried again at once.
+    tokio::time::advance(Duration::from_secs(10)).await;
+    tokio::time::resume();
+    assert_eq!(store.read("/a").await.as_deref(), Ok("1"));
+}
+
+#[tokio::test]
 async fn a_wrong_address_is_no_missing_item() {
     let store = at(&["/v2"], "/other/v2");
     let error = store.error("/a").await;
-    assert_eq!(error.kind, ErrorKind::InvalidConfig);
+    let expected = "no Akeyless API there knows the login; check akeylessGWApiURL";
+    assert_eq!((error.kind, error.message.as_str()), (ErrorKind::InvalidConfig, expected));
     let store = Store::new(vec![]);
     store.gateway.server().down().await;
     assert_eq!(store.error("/a").await.kind, ErrorKind::Unavailable);

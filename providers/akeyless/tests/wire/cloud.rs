@@ -1,21 +1,21 @@
 //! Logging in as what the clouds say the operator is.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use keyferry_akeyless::{Akeyless, AkeylessConfig, Auth, AwsKeys, Azure, Environment, ServiceAccount};
 use keyferry_core::{ErrorKind, Provider, Unobserved};
-use keyferry_fakes::akeyless::{Access, AkeylessGateway, Method};
+use keyferry_fakes::{
+    akeyless::{Access, AkeylessGateway, Method},
+    keys::Issuer,
+};
 use keyferry_rest::BaseUrl;
 use keyferry_testkit::{Reply, ScriptedServer};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::store::{ACCESS_ID, Mint, config};
 
-fn jwt(claims: &Value) -> String {
-    let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
-    format!("{}.{}.c2ln", part(&json!({"alg": "RS256"})), part(claims))
-}
+/// Who signs whatever a cloud would.
+static CLOUD: LazyLock<Issuer> = LazyLock::new(Issuer::default);
 
 /// A gateway that admits the access id by this method, and a provider that logs in with `auth`.
 fn store(method: Method, auth: Auth, environment: Environment) -> (AkeylessGateway, Akeyless) {
@@ -31,8 +31,10 @@ fn address(server: &ScriptedServer) -> Option<BaseUrl> {
 }
 
 fn entra(object_id: &str) -> (Method, Reply) {
-    let token = jwt(&json!({"oid": object_id}));
-    let method = Method::AzureAd { object_id: Some(object_id.to_owned()) };
+    let audience = "https://management.azure.com/";
+    let token = CLOUD.sign(&json!({"iss": "https://sts.windows.net/tenant/", "aud": audience, "oid": object_id}));
+    let (keys, object_id) = (CLOUD.keys(), Some(object_id.to_owned()));
+    let method = Method::AzureAd { keys, object_id, tenant: "tenant".to_owned() };
     (method, Reply::json(200, &json!({"access_token": token, "expires_in": 3600})))
 }
 
@@ -45,7 +47,8 @@ async fn the_operators_aws_identity_logs_in() {
         region: "eu-west-1".into(),
     };
     let environment = Environment { aws: Some(keys), ..Environment::default() };
-    let (_gateway, provider) = store(Method::AwsIam {}, Auth::AwsIam, environment);
+    let known = Method::AwsIam { keys: [("AKID".to_owned(), "hunter2".to_owned())].into() };
+    let (_gateway, provider) = store(known, Auth::AwsIam, environment);
     provider.check().await.expect("a login");
     assert!(!format!("{provider:?}").contains("hunter2"));
 }
@@ -56,10 +59,11 @@ async fn the_operators_google_identity_logs_in() {
         let line = format!(
             "GET /computeMetadata/v1/instance/service-accounts/default/identity?audience={audience}&format=full"
         );
-        let token = Reply::text(200, jwt(&json!({"aud": audience})));
+        let token = CLOUD.sign(&json!({"iss": "https://accounts.google.com", "aud": audience}));
+        let token = Reply::text(200, token);
         let google = ScriptedServer::expecting([(line.as_str(), token)]).await;
         let environment = Environment { gcp_metadata: address(&google), ..Environment::default() };
-        let method = Method::Gcp { audience: audience.to_owned() };
+        let method = Method::Gcp { audience: audience.to_owned(), keys: CLOUD.keys() };
         let (_gateway, provider) = store(method, Auth::Gcp { audience: param }, environment);
         provider.check().await.expect("a login");
         assert_eq!(google.finish()[0].header("Metadata-Flavor"), "Google");
@@ -75,7 +79,7 @@ async fn a_node_without_a_google_identity_is_told_apart_from_a_broken_one() {
     ] {
         let google = ScriptedServer::answering(move |_| reply.clone()).await;
         let environment = Environment { gcp_metadata: address(&google), ..Environment::default() };
-        let method = Method::Gcp { audience: "akeyless.io".to_owned() };
+        let method = Method::Gcp { audience: "akeyless.io".to_owned(), keys: CLOUD.keys() };
         let (gateway, provider) = store(method, Auth::Gcp { audience: None }, environment);
         assert_eq!(provider.check().await.expect_err("no identity").kind, kind);
         assert_eq!(gateway.counts().of("auth"), 0);
@@ -161,6 +165,29 @@ async fn the_operators_own_application_logs_in() {
 }
 
 #[tokio::test]
+async fn a_token_file_that_cannot_be_used_is_named() {
+    let empty = tempfile::NamedTempFile::new().expect("a file");
+    for (file, expected) in [
+        ("/no/such/file".as_ref(), "of the operator names does not exist; mount it into the operator's pod"),
+        ("/dev/zero".as_ref(), "of the operator names is no file with a token; correct the operator's Deployment"),
+        (empty.path(), "names is empty; set it"),
+    ] {
+        let azure = Azure {
+            client_id: Some("app".into()),
+            federated_token_file: Some(file.to_owned()),
+            tenant_id: Some("tenant".into()),
+            ..Azure::default()
+        };
+        let auth = Auth::AzureAd { id: None, service_account: None };
+        let (gateway, provider) = store(entra("o").0, auth, Environment { azure, ..Environment::default() });
+        let error = provider.check().await.expect_err("no token");
+        assert_eq!(error.kind, ErrorKind::InvalidConfig);
+        assert!(error.message.contains("AZURE_FEDERATED_TOKEN_FILE") && error.message.ends_with(expected), "{error}");
+        assert_eq!(gateway.counts().of("auth"), 0);
+    }
+}
+
+#[tokio::test]
 async fn what_a_workload_identity_lacks_is_named() {
     let error = |id: Option<&str>, azure: Azure| {
         let mint = Arc::new(Mint { token: "t".into(), audiences: Mutex::default(), annotations: vec![] });
@@ -190,5 +217,6 @@ async fn a_refusal_of_entra_is_a_refused_login_that_shows_nothing() {
     let (_gateway, provider) = store(entra("o").0, auth, Environment { azure, ..Environment::default() });
     let error = provider.check().await.expect_err("a refusal");
     assert_eq!(error.kind, ErrorKind::Unauthenticated);
+    assert!(error.message.ends_with("AZURE_CLIENT_SECRET of the operator"), "{error}");
     assert!(!format!("{error:?}{provider:?}").contains("hunter2"), "{error:?}");
 }

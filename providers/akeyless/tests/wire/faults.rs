@@ -38,7 +38,8 @@ async fn each_fault_has_its_kind() {
     assert_eq!(error_after("describe-item", status(403)).await.kind, ErrorKind::AccessDenied);
     assert_eq!(error_after("get-secret-value", status(403)).await.kind, ErrorKind::AccessDenied);
     assert_eq!(error_after("get-secret-value", status(401)).await.kind, ErrorKind::Unauthenticated);
-    assert_eq!(error_after("get-secret-value", status(404)).await.kind, ErrorKind::NotFound);
+    assert_eq!(error_after("describe-item", status(404)).await.kind, ErrorKind::NotFound);
+    assert_eq!(error_after("get-secret-value", status(404)).await.kind, ErrorKind::Unavailable);
 }
 
 #[tokio::test]

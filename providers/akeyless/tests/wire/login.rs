@@ -1,27 +1,33 @@
 //! Logging in.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use keyferry_akeyless::{Akeyless, Auth, KubernetesToken, ServiceAccount};
 use keyferry_core::{ErrorKind, Provider, Retry, Unobserved};
-use keyferry_fakes::akeyless::{Access, Item, Method, Settings};
+use keyferry_fakes::{
+    akeyless::{Access, Item, Method, Settings},
+    keys::Issuer,
+    token_review::Review,
+};
 use serde_json::json;
 
 use crate::store::{ACCESS_ID, ACCESS_KEY, Mint, Store, config, latest};
 
+/// The cluster, which signs the tokens of its ServiceAccounts.
+static CLUSTER: LazyLock<Issuer> = LazyLock::new(Issuer::default);
+
 fn service_account_token() -> String {
-    let part = |value: serde_json::Value| URL_SAFE_NO_PAD.encode(value.to_string());
-    format!("{}.{}.c2ln", part(json!({"alg": "RS256"})), part(json!({"sub": "system:serviceaccount:app:reader"})))
+    CLUSTER.sign(&json!({"sub": "system:serviceaccount:app:reader"}))
 }
 
 fn kubernetes(token: KubernetesToken) -> Auth {
     Auth::Kubernetes { config_name: "cluster".into(), token }
 }
 
-fn admit_kubernetes(store: &Store) {
+fn admit_kubernetes(store: &Store, config_name: &str) {
     let subjects = vec!["system:serviceaccount:app:reader".to_owned()];
-    store.gateway.grant(Access::new(ACCESS_ID, Method::K8s { config_name: "cluster".into(), review: None, subjects }));
+    let method = Method::K8s { config_name: config_name.to_owned(), review: Review::Keys(CLUSTER.keys()), subjects };
+    store.gateway.grant(Access::new(ACCESS_ID, method));
 }
 
 #[tokio::test]
@@ -99,7 +105,7 @@ async fn a_service_account_logs_in_with_a_minted_token() {
     let account = ServiceAccount { source: Arc::<Mint>::clone(&mint), audiences: vec!["akeyless".into()] };
     let auth = kubernetes(KubernetesToken::Minted(account));
     let store = Store::with(Settings::default(), vec![Item::secret("/a", "1")], |config| config.auth = auth);
-    admit_kubernetes(&store);
+    admit_kubernetes(&store, "cluster");
     assert_eq!(store.read("/a").await.as_deref(), Ok("1"));
     assert_eq!(*mint.audiences.lock().unwrap(), ["akeyless"]);
 }
@@ -109,7 +115,7 @@ async fn a_service_account_logs_in_with_a_kept_token() {
     let token = format!("{}\n", service_account_token());
     let auth = kubernetes(KubernetesToken::Kept(token.into()));
     let store = Store::with(Settings::default(), vec![Item::secret("/a", "1")], |config| config.auth = auth);
-    admit_kubernetes(&store);
+    admit_kubernetes(&store, "cluster");
     assert_eq!(store.read("/a").await.as_deref(), Ok("1"));
 }
 
@@ -117,9 +123,7 @@ async fn a_service_account_logs_in_with_a_kept_token() {
 async fn a_wrong_auth_config_is_a_refused_login_and_no_missing_item() {
     let auth = kubernetes(KubernetesToken::Kept(service_account_token().into()));
     let store = Store::with(Settings::default(), vec![Item::secret("/a", "1")], |config| config.auth = auth);
-    store
-        .gateway
-        .grant(Access::new(ACCESS_ID, Method::K8s { config_name: "other".into(), review: None, subjects: vec![] }));
+    admit_kubernetes(&store, "other");
     let error = store.error("/a").await;
     assert_eq!(error.kind, ErrorKind::Unauthenticated);
     assert!(error.message.contains("k8sConfName"), "{error}");
@@ -134,13 +138,13 @@ async fn credentials_that_cannot_be_any_are_refused_before_anything_is_sent() {
         assert_eq!(error.kind, ErrorKind::InvalidConfig);
         error.message
     };
-    assert_eq!(wrong(|config| config.access_id = " ".into()), "accessID is empty");
+    assert_eq!(wrong(|config| config.access_id = " ".into()), "accessID is empty; set it");
     let empty = |config: &mut keyferry_akeyless::AkeylessConfig| {
         config.auth = Auth::AccessKey { access_key: "\n".into() };
     };
-    assert_eq!(wrong(empty), "accessTypeParam is empty");
+    assert_eq!(wrong(empty), "accessTypeParam is empty; set it");
     let nameless = |config: &mut keyferry_akeyless::AkeylessConfig| {
         config.auth = Auth::Kubernetes { config_name: " ".into(), token: KubernetesToken::Kept("t".into()) };
     };
-    assert_eq!(wrong(nameless), "k8sConfName is empty");
+    assert_eq!(wrong(nameless), "k8sConfName is empty; set it");
 }

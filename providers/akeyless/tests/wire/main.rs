@@ -3,6 +3,7 @@
 mod address;
 mod cloud;
 mod conformance;
+mod doubts;
 mod faults;
 mod find;
 mod login;

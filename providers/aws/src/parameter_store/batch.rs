@@ -6,6 +6,7 @@ use std::{
 };
 
 use aws_sdk_ssm::operation::get_parameters::GetParametersOutput;
+use keyferry_clouds::aws::failure::{is_denied_by_aws, is_of_aws};
 use keyferry_core::{Error, ErrorKind, Fetched, Result};
 
 use super::{Answers, BATCH, GET_MANY, ParameterStore, Wanted, selector::Selector, value};
@@ -39,8 +40,10 @@ impl ParameterStore {
                 };
                 batch.iter().filter_map(answer).collect()
             }
-            Err(error) if error.kind == ErrorKind::AccessDenied => self.after_denial(batch).await,
-            Err(error) if matches!(error.kind, ErrorKind::InvalidConfig | ErrorKind::NotFound) => Answers::new(),
+            Err(error) if is_denied_by_aws(&error) => self.after_denial(batch).await,
+            Err(error) if error.kind == ErrorKind::InvalidConfig && is_of_aws(&error) => Answers::new(),
+            // That one is not there must not be said of all.
+            Err(error) if error.kind == ErrorKind::NotFound => Answers::new(),
             Err(error) if error.kind == ErrorKind::Unsupported => {
                 self.denials.note(GET_MANY.name);
                 Answers::new()

@@ -4,13 +4,13 @@
 //! logins that may see no more than a path use `GetParametersByPath`, whose values are dropped.
 
 use aws_sdk_ssm::types::ParameterStringFilter;
+use keyferry_clouds::aws::failure::{Purpose, is_denied_by_aws};
 use keyferry_core::{ErrorKind, Listed, Page, Query, Result};
 
 use super::{BY_PATH, DESCRIBE};
 use crate::{
     client::{Client, Clients},
     denials::Denials,
-    error::Purpose,
     names::Names,
 };
 
@@ -33,7 +33,7 @@ pub(super) async fn list(client: &Client, names: &Names, denials: &Denials, quer
         // Only `DescribeParameters` knows tags.
         None if query.tags.is_empty() && denials.has(DESCRIBE.name) => listing.by_path(None).await,
         None => match listing.described(None).await {
-            Err(denied) if denied.kind == ErrorKind::AccessDenied && query.tags.is_empty() => {
+            Err(denied) if is_denied_by_aws(&denied) && query.tags.is_empty() => {
                 denials.note(DESCRIBE.name);
                 listing.by_path(None).await
             }
@@ -90,7 +90,7 @@ impl Listing<'_> {
             let name = name.ok_or_else(|| purpose.lacking("name"))?;
             if is_below(self.query.path.as_deref(), &name) {
                 let name = self.names.listed(name).ok_or_else(|| purpose.lacking("name"))?;
-                items.push(Listed { name, tags: self.query.tags.clone() });
+                items.push(Listed { name, alias: None, tags: self.query.tags.clone() });
             }
         }
         let next = next.filter(|token| !token.is_empty()).map(|token| format!("{mark}:{token}"));

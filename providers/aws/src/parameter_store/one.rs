@@ -1,7 +1,8 @@
 //! One parameter at a time.
 
 use aws_sdk_ssm::types::ResourceTypeForTagging;
-use keyferry_core::{ErrorKind, Fetched, Result};
+use keyferry_clouds::aws::failure::is_denied_by_aws;
+use keyferry_core::{Fetched, Result};
 
 use super::{GET, GET_MANY, ParameterStore, TAGS, batch::parts, selector::Selector, value};
 use crate::{client::Clients, names::tags_as_json};
@@ -10,7 +11,7 @@ impl ParameterStore {
     /// `GetParameter` and `GetParameters` are two permissions. Either is enough to read one parameter.
     pub(super) async fn one(&self, selector: &Selector) -> Result<Fetched> {
         match self.get(selector).await {
-            Err(denied) if denied.kind == ErrorKind::AccessDenied && !self.denials.has(GET_MANY.name) => {
+            Err(denied) if is_denied_by_aws(&denied) && !self.denials.has(GET_MANY.name) => {
                 let got = self.get_many(&[selector]).await.ok();
                 let answer = got.and_then(|got| self.part(&mut parts(got, &[selector]), selector));
                 answer.unwrap_or(Err(denied))

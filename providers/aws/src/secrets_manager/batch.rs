@@ -3,10 +3,11 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use aws_sdk_secretsmanager::types::{ApiErrorType, SecretValueEntry};
+use keyferry_clouds::aws::failure::Refusal;
 use keyferry_core::{ErrorKind, Fetched, Result};
 
 use super::{Answers, BATCH, BATCH_GET, SecretsManager, leaves_items_open, value, wanted::Wanted};
-use crate::{client::Clients, error::Refusal, names::is_arn};
+use crate::{client::Clients, names::is_arn};
 
 /// Secrets and refusals of one batch.
 #[derive(Debug, Default)]
@@ -88,8 +89,11 @@ impl SecretsManager {
         let about = Wanted::Current(id.to_owned()).about();
         // The refusal is of reading the secret, which is another permission than that for the batch.
         let purpose = self.client.purpose(super::GET, &about);
-        let refusal = Refusal { code: Some(code), message: refusal.message(), status: None };
-        Some(Err(purpose.refused(refusal)))
+        let error = purpose.refused(Refusal { code: Some(code), message: refusal.message(), status: None });
+        // Secrets of other accounts have ARNs. AWS promises that single reads reach them, and says nothing of batches.
+        let may_be_elsewhere = is_arn(id)
+            && matches!(error.kind, ErrorKind::AccessDenied | ErrorKind::InvalidConfig | ErrorKind::NotFound);
+        (!may_be_elsewhere).then_some(Err(error))
     }
 }
 

@@ -33,7 +33,8 @@ pub(super) async fn list(client: &Client, names: &Names, query: &Query) -> Resul
         let tags = tags(&entry);
         let name = entry.name.ok_or_else(|| lacking("name"))?;
         if entry.deleted_date.is_none() && matches(query, &name, &tags) {
-            items.push(Listed { name: names.listed(name).ok_or_else(|| lacking("name"))?, tags });
+            let name = names.listed(name).ok_or_else(|| lacking("name"))?;
+            items.push(Listed { name, alias: None, tags });
         }
     }
     Ok(Page { items, next: page.next_token.filter(|token| !token.is_empty()) })

@@ -131,6 +131,16 @@ fn an_account_without_a_role_is_a_mistake_in_the_settings() {
     assert!(error.message.contains("no annotation eks.amazonaws.com/role-arn"), "{error}");
 }
 
+#[test]
+fn an_account_whose_role_is_none_is_a_mistake_in_the_settings() {
+    let identity = Identity::ServiceAccount(Account::new(&[("eks.amazonaws.com/role-arn", "reader")]));
+    let config = AwsConfig { identity, ..config(Service::SecretsManager, "http://unused") };
+    let error = Aws::new(config, Arc::new(Unobserved)).expect_err("no role");
+    let text = "auth.jwt.serviceAccountRef: the ServiceAccount's annotation eks.amazonaws.com/role-arn is \"reader\", which \
+                is not the ARN of a role; write it like arn:aws:iam::123456789012:role/name";
+    assert_eq!((error.kind, error.message.as_str()), (ErrorKind::InvalidConfig, text));
+}
+
 #[tokio::test]
 async fn roles_are_assumed_in_their_order_each_with_the_session_before() {
     let store = StoreIdentity { namespace: "team".into(), name: "aws".into(), kind: "SecretStore".into() };
@@ -177,19 +187,21 @@ async fn a_login_is_made_once_however_many_ask() {
 
 #[tokio::test]
 async fn a_session_that_ended_early_is_begun_anew_once() {
-    let sessions = sessions();
-    let world = with_account(&Account::new(&[("eks.amazonaws.com/role-arn", ROLE)]), move |operation, request| {
-        let old = request.header("authorization").contains("Credential=ASIA0/");
-        match operation {
-            "GetSecretValue" if old && request.json()["SecretId"] == "late" => refuse("ExpiredTokenException", ""),
-            _ => sessions(operation, request),
-        }
-    })
-    .await;
-    world.fetch_one(latest("early")).await.expect("a value");
-    world.fetch_one(latest("late")).await.expect("a value");
-    assert_eq!(world.sent("AssumeRoleWithWebIdentity").len(), 2);
-    assert_signed(&world.sent("GetSecretValue")[2], "ASIA1", "hunter2", "eu-west-1", "secretsmanager");
+    for code in ["ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException"] {
+        let sessions = sessions();
+        let world = with_account(&Account::new(&[("eks.amazonaws.com/role-arn", ROLE)]), move |operation, request| {
+            let old = request.header("authorization").contains("Credential=ASIA0/");
+            match operation {
+                "GetSecretValue" if old && request.json()["SecretId"] == "late" => refuse(code, ""),
+                _ => sessions(operation, request),
+            }
+        })
+        .await;
+        world.fetch_one(latest("early")).await.expect("a value");
+        world.fetch_one(latest("late")).await.expect("a value");
+        assert_eq!(world.sent("AssumeRoleWithWebIdentity").len(), 2, "{code}");
+        assert_signed(&world.sent("GetSecretValue")[2], "ASIA1", "hunter2", "eu-west-1", "secretsmanager");
+    }
 }
 
 #[tokio::test]
@@ -260,6 +272,18 @@ async fn where_sts_cannot_be_reached_the_service_itself_is_asked() {
             assert_eq!(world.aws.check().await.map_err(|error| error.kind), expected, "{list} {code}");
             assert_eq!(world.sent(list)[0].json(), json!({"MaxResults": 1}));
         }
+    }
+}
+
+#[tokio::test]
+async fn where_there_is_no_sts_the_service_itself_is_asked() {
+    for reply in [Reply::text(404, "no such page"), Reply::text(400, ""), refuse_login("InvalidAction", "")] {
+        let world = World::new(Service::SecretsManager, move |operation, _| match operation {
+            "GetCallerIdentity" => reply.clone(),
+            _ => ok(&json!({"SecretList": []})),
+        })
+        .await;
+        assert_eq!(world.aws.check().await, Ok(()));
     }
 }
 

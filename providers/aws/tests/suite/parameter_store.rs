@@ -236,7 +236,7 @@ async fn a_listing_tells_names_without_values() {
     assert_eq!((first.items[0].name.as_str(), &first.items[0].tags), ("/team/a", &tags));
     query.after = first.next.clone();
     let second = world.aws.list(&query, Instant::now()).await.expect("a page");
-    assert_eq!((second.items[0].name.as_str(), second.next), ("/team/b/c", None));
+    assert_eq!((second.items[0].name.as_str(), &second.next), ("/team/b/c", &None));
 }
 
 #[tokio::test]

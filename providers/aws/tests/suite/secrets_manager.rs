@@ -172,6 +172,28 @@ async fn a_secret_answers_to_its_name_its_arn_and_its_arn_without_suffix() {
 }
 
 #[tokio::test]
+async fn what_a_batch_refuses_by_its_arn_may_be_of_another_account_and_is_asked_for_alone() {
+    let [shared, gone] = ["shared", "gone"].map(|name| format!("{ARN}{name}-AbCdEf"));
+    let world = {
+        let (shared, gone) = (shared.clone(), gone.clone());
+        world(move |operation, request| match operation {
+            "BatchGetSecretValue" => ok(&json!({"SecretValues": [entry("a")], "Errors": [
+                {"SecretId": shared, "ErrorCode": "AccessDeniedException"},
+                {"SecretId": gone, "ErrorCode": "ResourceNotFoundException"},
+                {"SecretId": "denied", "ErrorCode": "AccessDeniedException"},
+            ]})),
+            _ if request.json()["SecretId"] == json!(gone) => refuse("ResourceNotFoundException", ""),
+            _ => ok(&entry("shared")),
+        })
+        .await
+    };
+    let answers = world.fetch(&["a", &shared, &gone, "denied"].map(latest)).await;
+    let expected = [Ok("value of a"), Ok("value of shared"), Err(ErrorKind::NotFound), Err(ErrorKind::AccessDenied)];
+    assert_eq!(short(&answers), expected);
+    assert_eq!(count(&world, "GetSecretValue"), 2);
+}
+
+#[tokio::test]
 async fn versions_are_stages_or_ids() {
     let world = world(everything).await;
     let at = [version("a", "AWSPREVIOUS"), version("a", "uuid/7f0e"), version("a", "uuid/"), latest("a")];

@@ -5,11 +5,12 @@ use std::{
     time::Duration,
 };
 
+use keyferry_clouds::azure::issued;
 use keyferry_core::{Error, ErrorKind, Result, SecretBytes};
 use keyferry_rest::{Answer, BaseUrl, Client, Lease, Url};
 use serde::Deserialize;
 
-use super::{OPERATION, ServiceAccount, certificate::ClientCertificate, token::issued};
+use super::{OPERATION, ServiceAccount, certificate::ClientCertificate};
 use crate::{PROVIDER, config::invalid};
 
 /// An application, or a managed identity that trusts somebody elsewhere.

@@ -12,6 +12,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use crate::{
+    astray::stranger,
     fixtures::{CLIENT, TENANT, at, cloud, cloud_with, config, fetch_one, pages, store, text},
     read::scripted,
 };
@@ -66,11 +67,12 @@ async fn pages_are_followed_one_call_each() {
 
 #[tokio::test]
 async fn a_listing_that_goes_on_elsewhere_is_not_followed() {
+    let stranger = stranger().await;
     for link in [
-        "https://evil.example/secrets?api-version=7.0&$skiptoken=a",
-        "https://127.0.0.1:1/secrets?api-version=7.0",
-        "/deletedsecrets?api-version=7.0",
-        "/secrets",
+        format!("{}/secrets?api-version=7.0&$skiptoken=a", stranger.url()),
+        "https://evil.example/secrets?api-version=7.0&$skiptoken=a".to_owned(),
+        "/deletedsecrets?api-version=7.0".to_owned(),
+        "/secrets".to_owned(),
     ] {
         let server = scripted(move || Reply::json(200, &json!({"value": [], "nextLink": link}))).await;
         let store = store(config(&server.url()));
@@ -79,6 +81,7 @@ async fn a_listing_that_goes_on_elsewhere_is_not_followed() {
         assert_eq!(error.message, "the vault's list of secrets goes on at an address that is not the vault's");
         assert_eq!(server.requests().len(), 2);
     }
+    assert!(stranger.requests().is_empty());
 }
 
 #[tokio::test]

@@ -8,14 +8,15 @@ use std::{
 use async_trait::async_trait;
 use keyferry_azure::{Auth, Azure, AzureConfig, Cloud, Environment};
 use keyferry_core::{
-    Call, CallObserver, Error, Fetched, Listed, Locator, Provider, Query, RemoteName, Result, SecretBytes,
-    ServiceAccountToken, TokenSource, Unobserved, Version, Want,
+    Call, CallObserver, Error, Listed, Provider, Query, Result, SecretBytes, ServiceAccountToken, TokenSource,
+    Unobserved,
 };
 use keyferry_fakes::{
     azure::{Application, AzureCloud, Contents, Settings},
     server::Listen,
 };
 use keyferry_rest::{BaseUrl, Tls};
+pub(crate) use keyferry_testkit::ask::{at, fetch_one, metadata, refused, text, value, version};
 use tokio::time::Instant;
 
 /// The vault's tenant.
@@ -64,43 +65,15 @@ pub(crate) fn wrong(config: AzureConfig) -> Error {
     Azure::new(config, Arc::new(Unobserved)).expect_err("wrong settings")
 }
 
-pub(crate) fn at(name: &str) -> Locator {
-    Locator::latest(RemoteName::new(name).expect("a name"))
-}
-
-pub(crate) fn version(name: &str, version: &str) -> Locator {
-    Locator { version: Version::new(version).ok(), ..at(name) }
-}
-
-pub(crate) fn metadata(name: &str) -> Locator {
-    Locator { want: Want::Metadata, ..at(name) }
-}
-
-pub(crate) async fn fetch_one(store: &Azure, locator: Locator) -> Result<Arc<Fetched>> {
-    store.fetch(&[locator], Instant::now()).await.remove(0)
-}
-
-pub(crate) async fn value(store: &Azure, name: &str) -> String {
-    text(&fetch_one(store, at(name)).await)
-}
-
-pub(crate) async fn refused(store: &Azure, name: &str) -> Error {
-    fetch_one(store, at(name)).await.expect_err("no value")
-}
-
-pub(crate) fn text(answer: &Result<Arc<Fetched>>) -> String {
-    answer.as_ref().expect("a value").value.expose_str().expect("text").to_owned()
-}
-
 /// All pages, each with its secrets.
 pub(crate) async fn pages(store: &Azure, query: Query) -> Vec<Vec<Listed>> {
     let (mut query, mut pages) = (query, Vec::new());
     loop {
         let page = store.list(&query, Instant::now()).await.expect("a page");
-        pages.push(page.items);
-        match page.next {
+        pages.push(page.items.clone());
+        match &page.next {
             None => return pages,
-            next => query.after = next,
+            next => query.after.clone_from(next),
         }
     }
 }

@@ -7,12 +7,12 @@ use keyferry_core::{Error, ErrorKind, Provider, Retry};
 use keyferry_fakes::{
     azure::{Application, AzureCloud, Contents, Federation, ManagedIdentity, Object, Settings},
     faults::Fault,
-    gcp::Keys,
+    keys::Issuer,
 };
 use serde_json::{Value, json};
 
 use crate::{
-    certificate::{Identity, Issuer},
+    certificate::Identity,
     fixtures::{Account, CLIENT, TENANT, cloud, cloud_with, config, refused, store, value},
 };
 
@@ -134,11 +134,13 @@ async fn a_managed_identity_logs_in() {
     assert_eq!(value(&store(of(None)), "a").await, "x");
     assert_eq!(value(&store(of(Some("one"))), "a").await, "x");
     let message = told(of(Some("two"))).await;
-    assert!(message.contains("no token for the managed identity with the client id in identityId"), "{message}");
+    let expected = "Azure's metadata service gives no token for the managed identity that was named; check identityId, \
+                    and assign the identity to the operator's nodes";
+    assert_eq!(message, expected);
     cloud.assign(identity("two"));
     check(of(Some("two"))).await.unwrap();
     let message = told(of(None)).await;
-    assert!(message.ends_with("name its client id in identityId if there are several"), "{message}");
+    assert!(message.ends_with("name it in identityId if there are several"), "{message}");
 }
 
 #[tokio::test]
@@ -154,7 +156,7 @@ fn trusting(issuer: &Issuer) -> Application {
     let federation = Federation {
         audience: EXCHANGE.into(),
         issuer: "https://api.cluster.example".into(),
-        keys: Keys::Pem(issuer.public.clone()),
+        keys: issuer.keys(),
         subject: SUBJECT.into(),
     };
     Application { federations: vec![federation], ..Application::new(TENANT, CLIENT) }
@@ -184,7 +186,7 @@ fn annotated(token: String) -> Arc<Account> {
 
 #[tokio::test]
 async fn a_service_account_logs_in() {
-    let issuer = Issuer::new();
+    let issuer = Issuer::default();
     let cloud = with(trusting(&issuer));
     let account = annotated(issuer.sign(&claims()));
     assert_eq!(value(&store(workload(&cloud, &account)), "a").await, "x");
@@ -193,7 +195,7 @@ async fn a_service_account_logs_in() {
 
 #[tokio::test]
 async fn the_store_may_name_client_and_tenant() {
-    let issuer = Issuer::new();
+    let issuer = Issuer::default();
     let cloud = with(trusting(&issuer));
     let account = Arc::new(Account { token: issuer.sign(&claims()), ..Account::default() });
     let mut settings = workload(&cloud, &account);
@@ -209,7 +211,7 @@ async fn the_store_may_name_client_and_tenant() {
 
 #[tokio::test]
 async fn a_service_account_that_nobody_trusts_is_told() {
-    let issuer = Issuer::new();
+    let issuer = Issuer::default();
     let cloud = with(trusting(&issuer));
     for (member, value, number) in [
         ("iss", json!("https://elsewhere.example"), 700_211),
@@ -226,13 +228,13 @@ async fn a_service_account_that_nobody_trusts_is_told() {
     expired["exp"] = json!(1);
     let message = told(workload(&cloud, &annotated(issuer.sign(&expired)))).await;
     assert!(message.starts_with("what proves the login does not hold at this time"), "{message}");
-    let message = told(workload(&cloud, &annotated(Issuer::new().sign(&claims())))).await;
+    let message = told(workload(&cloud, &annotated(Issuer::default().sign(&claims())))).await;
     assert!(message.starts_with("Entra ID refused the login"), "{message}");
 }
 
 #[tokio::test]
 async fn the_operators_own_workload_identity_logs_in_with_the_file_of_the_moment() {
-    let issuer = Issuer::new();
+    let issuer = Issuer::default();
     let cloud = with(trusting(&issuer));
     let file = tempfile::NamedTempFile::new().unwrap();
     let mut settings = config(cloud.url());

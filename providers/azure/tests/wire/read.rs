@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use keyferry_azure::Azure;
-use keyferry_core::{ErrorKind, Provider, SecretBytes};
+use keyferry_core::{ErrorKind, Parts, Provider, SecretBytes};
 use keyferry_fakes::azure::{Content, Kind, Object};
 use keyferry_testkit::{Reply, ScriptedServer};
 use serde_json::{Value, json};
@@ -73,6 +73,9 @@ async fn metadata_are_tags_and_times() {
     assert_eq!(found["attribute.expires"], "2030-01-01T00:00:00Z");
     assert_eq!(found["attribute.notBefore"], "2000-01-01T00:00:00Z");
     assert_eq!((&found["team"], &found["json"]), (&"red".into(), &r#"{"b":1}"#.into()));
+    cloud.put(Object::secret("b", "s3cr3t").tagged(&[("attribute.created", "never")]));
+    let answer = text(&fetch_one(&store(settings.clone()), metadata("b")).await);
+    assert!(answer.contains("attribute.created") && !answer.contains("never"), "{answer}");
     settings.use_azure_sdk = true;
     let tags = text(&fetch_one(&store(settings), metadata("a")).await);
     assert_eq!(tags, r#"{"json":"{\"b\":1}","team":"red"}"#);
@@ -86,6 +89,24 @@ async fn certificates_and_keys_have_metadata_too() {
     let store = store(config(cloud.url()));
     assert!(text(&fetch_one(&store, metadata("cert/a")).await).contains(r#""team":"red""#));
     assert!(text(&fetch_one(&store, metadata("key/a")).await).contains(r#""team":"blue""#));
+}
+
+#[tokio::test]
+async fn what_can_be_taken_out_of_an_answer_depends_on_the_kind() {
+    let cloud = cloud();
+    cloud.put(Object::secret("a", "x"));
+    cloud.put(Object::new("a", Content::Certificate("MQ==".into())));
+    cloud.put(Object::new("a", Content::Key(serde_json::Map::new())));
+    let store = store(config(cloud.url()));
+    for (locator, parts) in [
+        (at("a"), Parts::Members),
+        (metadata("secret/a"), Parts::Tags("a".into())),
+        (at("cert/a"), Parts::Whole),
+        (metadata("cert/a"), Parts::Properties),
+        (at("key/a"), Parts::Properties),
+    ] {
+        assert_eq!(fetch_one(&store, locator).await.unwrap().parts, parts);
+    }
 }
 
 #[tokio::test]
@@ -115,13 +136,30 @@ async fn a_deleted_secret_is_missing_and_a_disabled_one_is_not() {
 }
 
 #[tokio::test]
-async fn a_key_that_cannot_be_costs_no_call() {
+async fn a_key_or_version_that_cannot_be_costs_no_call() {
     let cloud = cloud();
     let store = store(config(cloud.url()));
-    let error = refused(&store, "secrets/a").await;
-    assert_eq!(error.kind, ErrorKind::InvalidConfig);
-    assert!(error.message.contains("unknown Azure Keyvault object Type"), "{error}");
+    for (locator, expected) in [
+        (
+            at("secrets/a"),
+            "key \"secrets/a\": unknown Azure Keyvault object Type; write secret/NAME, cert/NAME, key/NAME or NAME",
+        ),
+        (version("a", "0f?b"), "version \"0f?b\" of \"a\": is not a version of Key Vault, which are 32 hex digits"),
+    ] {
+        let error = fetch_one(&store, locator).await.expect_err("no value");
+        assert_eq!((error.kind, error.message.as_str()), (ErrorKind::InvalidConfig, expected));
+    }
     assert!(cloud.counts().all().is_empty());
+}
+
+#[tokio::test]
+async fn a_version_that_is_not_there_is_missing() {
+    let cloud = cloud();
+    cloud.put(Object::secret("a", "x"));
+    let absent = "00000000000000000000000000000000";
+    let error = fetch_one(&store(config(cloud.url())), version("a", absent)).await.expect_err("no value");
+    assert_eq!(error.kind, ErrorKind::NotFound);
+    assert_eq!(error.message, format!("there is no version {absent} of the secret a"));
 }
 
 #[tokio::test]

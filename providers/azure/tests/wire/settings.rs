@@ -10,7 +10,10 @@ use keyferry_fakes::{
 };
 use keyferry_rest::Tls;
 
-use crate::fixtures::{CLIENT, TENANT, cloud_with, config, secret, store, value, wrong};
+use crate::{
+    certificate::Identity,
+    fixtures::{CLIENT, TENANT, cloud_with, config, secret, store, value, wrong},
+};
 
 fn public() -> AzureConfig {
     AzureConfig {
@@ -43,7 +46,12 @@ fn each_wrong_setting_is_told_by_its_field() {
             auth(principal(Some("c"), Some("s"), Some("p"))),
             "authSecretRef: clientSecret and clientCertificate are both g",
         ),
+        (auth(principal(Some("c\nd"), Some("s"), None)), "authSecretRef.clientId: the value in the Secret is not one"),
         (auth(principal(Some("c"), None, Some("hunter2"))), "authSecretRef.clientCertificate: holds no certificate"),
+        (
+            auth(principal(Some("c"), None, Some(&Identity::until(4000).certificate))),
+            "authSecretRef.clientCertificate: holds no private key in PEM form",
+        ),
         (
             auth(Auth::WorkloadIdentity(WorkloadIdentity::default())),
             "authType WorkloadIdentity without serviceAccountRef",

@@ -9,7 +9,7 @@ use aws_sigv4::{
 };
 use keyferry_core::SecretBytes;
 
-use super::{AwsKeys, Endpoint, SignedQuestion};
+use super::{AwsKeys, Endpoint, ORIGIN, SignedQuestion};
 
 /// Who signs, and for which region.
 #[derive(Clone, Debug)]
@@ -29,9 +29,6 @@ impl fmt::Display for Unsignable {
 }
 
 impl std::error::Error for Unsignable {}
-
-/// What the SDK calls the origin of credentials; it is shown in nothing but the SDK's own traces.
-pub(super) const ORIGIN: &str = "keyferry";
 
 impl Signer {
     /// Fails for credentials that are empty or no text.

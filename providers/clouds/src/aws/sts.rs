@@ -1,46 +1,34 @@
 //! Sessions of roles, from the Security Token Service.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use aws_credential_types::Credentials;
 use aws_sdk_sts::{
     Client,
-    config::{BehaviorVersion, Config, Region, http::HttpResponse, retry::RetryConfig},
-    error::{ProvideErrorMetadata, SdkError},
-    types::Credentials as Issued,
+    types::{Credentials as Issued, Tag},
 };
-use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
-use keyferry_core::{CallReport, Error, ErrorKind, Result, TokenSource};
+use keyferry_core::{ErrorKind, Result, TokenSource};
 
 use super::{
-    Role, Sts,
-    sign::{ORIGIN, Signer},
+    ORIGIN, Role,
+    caller::Caller,
+    failure::{Action, Purpose},
+    is_role,
 };
 
-/// Who asks STS.
-#[derive(Debug)]
-pub(super) struct Assumer {
-    pub(super) sts: Sts,
-    pub(super) provider: &'static str,
-    pub(super) purpose: &'static str,
-}
+const ASSUME_ROLE: Action = Action { service: "sts", name: "AssumeRole" };
+const ASSUME_WITH_TOKEN: Action = Action { service: "sts", name: "AssumeRoleWithWebIdentity" };
+
+const ROLE_SESSION: &str = "keyferry";
 
 /// A ServiceAccount that may assume a role.
-#[derive(Debug)]
-pub(super) struct WebIdentity {
+pub struct WebIdentity {
     tokens: Arc<dyn TokenSource>,
-    region: String,
     role: String,
     audience: String,
-    assumer: Assumer,
+    /// Trust policies that were written for another operator test the names of such sessions.
+    session: &'static str,
 }
-
-const ASSUME_ROLE: &str = "AssumeRole";
-const ASSUME_WITH_TOKEN: &str = "AssumeRoleWithWebIdentity";
-
-/// The name of the sessions of ServiceAccounts: trust policies that were written for another operator test it.
-const WEB_IDENTITY_SESSION: &str = "external-secrets-provider-vault";
-const ROLE_SESSION: &str = "keyferry";
 
 /// The annotations by which EKS ties a ServiceAccount to a role.
 const ROLE_ARN: &str = "eks.amazonaws.com/role-arn";
@@ -50,125 +38,86 @@ const DEFAULT_AUDIENCE: &str = "sts.amazonaws.com";
 const TOKEN_TTL: Duration = Duration::from_mins(10);
 
 impl WebIdentity {
-    pub(super) fn new(tokens: Arc<dyn TokenSource>, region: String, assumer: Assumer) -> Result<Self> {
+    /// The ServiceAccount that the store names at `field`. Its sessions are called `session`.
+    ///
+    /// Fails with [`ErrorKind::InvalidConfig`] where no role is tied to it.
+    pub fn new(tokens: Arc<dyn TokenSource>, session: &'static str, field: &str, caller: &Caller) -> Result<Self> {
+        let invalid = |text| caller.purpose(ASSUME_WITH_TOKEN, "").error(ErrorKind::InvalidConfig, text);
         let annotation = |key| tokens.annotation(key).map(str::trim).filter(|value| !value.is_empty());
-        let role = annotation(ROLE_ARN).map(str::to_owned).ok_or_else(|| {
-            let purpose = assumer.purpose;
-            let text = format!(
-                "the ServiceAccount for {purpose} has no annotation {ROLE_ARN}; annotate it with the role's ARN"
-            );
-            Error::new(ErrorKind::InvalidConfig, assumer.provider, "Configure", text)
+        let role = annotation(ROLE_ARN).ok_or_else(|| {
+            invalid(format!(
+                "{field}: the ServiceAccount has no annotation {ROLE_ARN}; annotate it with the role's ARN"
+            ))
         })?;
-        let audience = annotation(AUDIENCE).unwrap_or(DEFAULT_AUDIENCE).to_owned();
-        Ok(Self { tokens, region, role, audience, assumer })
+        if !is_role(role) {
+            return Err(invalid(format!(
+                "{field}: the ServiceAccount's annotation {ROLE_ARN} is {role:?}, which is not the ARN of a role; write it \
+                 like arn:aws:iam::123456789012:role/name"
+            )));
+        }
+        let (role, audience) = (role.to_owned(), annotation(AUDIENCE).unwrap_or(DEFAULT_AUDIENCE).to_owned());
+        Ok(Self { tokens, role, audience, session })
     }
 
-    pub(super) async fn signer(&self) -> Result<Signer> {
+    /// Credentials of a session of its role. `sts` need not sign.
+    pub async fn credentials(&self, sts: &Client, caller: &Caller) -> Result<Credentials> {
         let token = self.tokens.token(std::slice::from_ref(&self.audience), TOKEN_TTL).await?.token;
-        let sent = self
-            .assumer
-            .client(&self.region, None)
+        let about = caller.about_role(&self.role);
+        let purpose = caller.purpose(ASSUME_WITH_TOKEN, &about);
+        let text = token
+            .expose_str()
+            .ok_or_else(|| purpose.error(ErrorKind::Malformed, "the ServiceAccount's token is not text"))?;
+        let sent = sts
             .assume_role_with_web_identity()
             .role_arn(&self.role)
-            .role_session_name(WEB_IDENTITY_SESSION)
-            .web_identity_token(token.expose_str().unwrap_or_default())
+            .role_session_name(self.session)
+            .web_identity_token(text)
             .send();
-        let answer = self.assumer.exchange(ASSUME_WITH_TOKEN, &self.role, sent).await?;
-        self.assumer.signer(ASSUME_WITH_TOKEN, answer.credentials, self.region.clone())
+        let answer = caller.exchange(purpose, sent).await?;
+        issued(purpose, answer.credentials)
     }
 }
 
-impl Assumer {
-    /// A session of `role` for whoever `signer` is.
-    pub(super) async fn assume(&self, signer: Signer, role: &Role) -> Result<Signer> {
-        let Signer { credentials, region } = signer;
-        let sent = self
-            .client(&region, Some(credentials))
-            .assume_role()
-            .role_arn(&role.arn)
-            .role_session_name(ROLE_SESSION)
-            .set_external_id(role.external_id.clone())
-            .send();
-        let answer = self.exchange(ASSUME_ROLE, &role.arn, sent).await?;
-        self.signer(ASSUME_ROLE, answer.credentials, region)
+impl fmt::Debug for WebIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WebIdentity").field("role", &self.role).finish_non_exhaustive()
     }
+}
 
-    fn client(&self, region: &str, credentials: Option<Credentials>) -> Client {
-        let http =
-            aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::AwsLc)).build_https();
-        let mut config = Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new(region.to_owned()))
-            .http_client(http)
-            .retry_config(RetryConfig::disabled());
-        if let Some(credentials) = credentials {
-            config = config.credentials_provider(credentials);
-        }
-        if let Some(endpoint) = &self.sts.endpoint {
-            config = config.endpoint_url(endpoint.to_string());
-        }
-        Client::from_conf(config.build())
-    }
+/// Tags of a session.
+#[derive(Clone, Debug, Default)]
+pub struct Tags {
+    /// Keys and values, in this order.
+    pub pairs: Vec<(String, String)>,
+    /// Keys of tags that outlive assuming another role.
+    pub transitive_keys: Vec<String>,
+}
 
-    async fn exchange<T, E: ProvideErrorMetadata>(
-        &self,
-        operation: &'static str,
-        role: &str,
-        sent: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
-    ) -> Result<T> {
-        let report = CallReport::begin(&*self.sts.observer, self.provider, operation);
-        let answer = sent.await.map_err(|failure| self.failed(operation, role, &failure));
-        report.end(answer.as_ref().map(drop).map_err(|error| error.kind));
-        answer
-    }
+/// Credentials of a session of `role`, for whoever `sts` signs as.
+pub async fn assume(sts: &Client, caller: &Caller, role: &Role, tags: Tags) -> Result<Credentials> {
+    let about = caller.about_role(&role.arn);
+    let purpose = caller.purpose(ASSUME_ROLE, &about);
+    let tag = |(key, value)| Tag::builder().key(key).value(value).build();
+    let pairs = tags.pairs.into_iter().map(tag).collect::<Result<Vec<_>, _>>();
+    let pairs = pairs.map_err(|_| purpose.error(ErrorKind::InvalidConfig, "a session tag has no key or no value"))?;
+    let sent = sts
+        .assume_role()
+        .role_arn(&role.arn)
+        .role_session_name(ROLE_SESSION)
+        .set_external_id(role.external_id.clone())
+        .set_tags((!pairs.is_empty()).then_some(pairs))
+        .set_transitive_tag_keys((!tags.transitive_keys.is_empty()).then_some(tags.transitive_keys))
+        .send();
+    let answer = caller.exchange(purpose, sent).await?;
+    issued(purpose, answer.credentials)
+}
 
-    /// Of a refusal only AWS's own code for it is shown: the rest may hold what nobody should see.
-    fn failed<E: ProvideErrorMetadata>(
-        &self,
-        operation: &'static str,
-        role: &str,
-        failure: &SdkError<E, HttpResponse>,
-    ) -> Error {
-        let error = |kind, text: String| Error::new(kind, self.provider, operation, text);
-        let purpose = self.purpose;
-        match failure {
-            SdkError::TimeoutError(_) => {
-                error(ErrorKind::TimedOut, format!("AWS did not answer in time about {role} for {purpose}"))
-            }
-            SdkError::ServiceError(answer) => {
-                let status = answer.raw().status().as_u16();
-                let code = answer.err().code().filter(|code| code.bytes().all(|byte| byte.is_ascii_alphanumeric()));
-                let code = code.unwrap_or("no reason told");
-                let (kind, text) = match (code, status) {
-                    ("Throttling" | "ThrottlingException" | "RequestLimitExceeded", _) | (_, 429) => {
-                        (ErrorKind::Throttled, format!("AWS asks to slow down ({code})"))
-                    }
-                    (_, 400..=499) => (
-                        ErrorKind::Unauthenticated,
-                        format!(
-                            "AWS does not let {purpose} act as {role} ({code}); check that the role exists and that its \
-                             trust policy admits the identity, its audience and the external ID"
-                        ),
-                    ),
-                    _ => (ErrorKind::Unavailable, format!("AWS cannot answer about {role} for {purpose} ({code})")),
-                };
-                error(kind, text).with_status(status)
-            }
-            SdkError::ConstructionFailure(_) => error(
-                ErrorKind::InvalidConfig,
-                format!("the request about {role} for {purpose} cannot be made; check role and region"),
-            ),
-            _ => error(ErrorKind::Unavailable, format!("AWS cannot be reached about {role} for {purpose}")),
-        }
+fn issued(purpose: Purpose<'_>, issued: Option<Issued>) -> Result<Credentials> {
+    let issued = issued.ok_or_else(|| purpose.lacking("credentials"))?;
+    let end = issued.expiration.try_into().map_err(|_| purpose.lacking("time at which the session ends"))?;
+    if issued.access_key_id.is_empty() || issued.secret_access_key.is_empty() {
+        return Err(purpose.lacking("credentials"));
     }
-
-    fn signer(&self, operation: &'static str, issued: Option<Issued>, region: String) -> Result<Signer> {
-        let issued = issued.filter(|issued| !issued.access_key_id.is_empty() && !issued.secret_access_key.is_empty());
-        let issued = issued.ok_or_else(|| {
-            let text = format!("the answer of AWS for {} holds no credentials", self.purpose);
-            Error::new(ErrorKind::Malformed, self.provider, operation, text)
-        })?;
-        let (id, secret, token) = (issued.access_key_id, issued.secret_access_key, issued.session_token);
-        Ok(Signer { credentials: Credentials::new(id, secret, Some(token), None, ORIGIN), region })
-    }
+    let (id, secret, token) = (issued.access_key_id, issued.secret_access_key, issued.session_token);
+    Ok(Credentials::new(id, secret, Some(token), Some(end), ORIGIN))
 }

@@ -59,10 +59,12 @@ impl Impersonation {
         Self { lifetime: seconds.map_or(self.lifetime, |seconds| Duration::from_secs(seconds.into())), ..self }
     }
 
-    /// The same, by way of these accounts, which each may act as the next one.
+    /// The same, by way of these accounts, which each may act as the next one. Addresses will do, which Google does not
+    /// take as they are.
     #[must_use]
     pub fn through(self, delegates: Vec<String>) -> Self {
-        Self { delegates, ..self }
+        let path = |name: String| if name.contains('/') { name } else { format!("projects/-/serviceAccounts/{name}") };
+        Self { delegates: delegates.into_iter().map(path).collect(), ..self }
     }
 
     /// Its address, or unique id.

@@ -52,8 +52,15 @@ const OPERATION: &str = "GenerateIDBindToken";
 const SERVICE_ACCOUNT_TOKEN_LIFE: Duration = Duration::from_mins(15);
 
 impl ClusterIdentity {
-    /// The text of an error begins with the field that is wrong.
+    /// An empty name counts as absent. The text of an error begins with the field that is wrong.
     pub fn new(identity: WorkloadIdentity) -> Result<Self, String> {
+        let present = |name: &String| !name.is_empty();
+        let identity = WorkloadIdentity {
+            cluster_location: identity.cluster_location.filter(present),
+            cluster_name: identity.cluster_name.filter(present),
+            cluster_project: identity.cluster_project.filter(present),
+            ..identity
+        };
         let impersonation = match identity.tokens.annotation(SERVICE_ACCOUNT_ANNOTATION) {
             None | Some("") => None,
             Some(email) => {

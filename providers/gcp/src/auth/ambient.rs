@@ -3,15 +3,19 @@
 //! They are looked for in the order of all of Google's clients: the file that `GOOGLE_APPLICATION_CREDENTIALS` names,
 //! the one that gcloud leaves behind, the metadata server. Files are read anew for each login, because they change.
 
-use std::{io, path::Path};
+use std::path::Path;
 
-use keyferry_clouds::google::{AccessToken, Impersonation, ServiceAccountKey};
-use keyferry_core::{Result, SecretBytes};
+use keyferry_clouds::{
+    file::{self, Unreadable},
+    google::{AccessToken, Impersonation, ServiceAccountKey},
+};
+use keyferry_core::{Error, Result};
 use keyferry_rest::Lease;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{
+    Kind,
     authorized_user::AuthorizedUser,
     cred_config::{self, Trust},
     external_account::ExternalAccount,
@@ -21,17 +25,17 @@ use crate::services::{Services, invalid};
 /// Logs in as whoever the operator is.
 pub(super) async fn login(services: &Services) -> Result<Lease<AccessToken>> {
     let environment = &services.environment;
-    let (json, file) = match (&environment.credentials_file, &environment.gcloud_file) {
-        (Some(file), _) => (read(file).await.map_err(|_| unreadable(file))?, file),
-        (None, Some(file)) => match read(file).await {
-            Ok(json) => (json, file),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return services.google.metadata_login().await,
-            Err(_) => return Err(unreadable(file)),
+    let (json, path) = match (&environment.credentials_file, &environment.gcloud_file) {
+        (Some(path), _) => (file::read(path).await.map_err(|why| unreadable(path, why))?, path),
+        (None, Some(path)) => match file::read(path).await {
+            Ok(json) => (json, path),
+            Err(Unreadable::Absent) => return of_machine(services).await,
+            Err(why) => return Err(unreadable(path, why)),
         },
-        (None, None) => return services.google.metadata_login().await,
+        (None, None) => return of_machine(services).await,
     };
     let credentials = Credentials::parse(json.expose());
-    let credentials = credentials.map_err(|text| invalid("Configure", format!("{}: {text}", file.display())))?;
+    let credentials = credentials.map_err(|text| invalid("Configure", format!("{}: {text}", path.display())))?;
     let Credentials { impersonation, origin } = credentials;
     let lease = match origin {
         Origin::ExternalAccount(account) => account.login(services).await,
@@ -44,12 +48,22 @@ pub(super) async fn login(services: &Services) -> Result<Lease<AccessToken>> {
     }
 }
 
-async fn read(file: &Path) -> io::Result<SecretBytes> {
-    tokio::fs::read(file).await.map(SecretBytes::new)
+/// Clusters elsewhere have no metadata server, and no identity for stores that name none.
+async fn of_machine(services: &Services) -> Result<Lease<AccessToken>> {
+    services.google.metadata_login().await.map_err(|error| {
+        let message =
+            format!("{}; where the operator has no identity in Google Cloud, name a login in auth", error.message);
+        Error { message, ..error }
+    })
 }
 
-fn unreadable(file: &Path) -> keyferry_core::Error {
-    invalid("Configure", format!("the credentials in {} cannot be read", file.display()))
+fn unreadable(path: &Path, why: Unreadable) -> Error {
+    let why = match why {
+        Unreadable::Absent => "do not exist; mount the file into the operator's pod",
+        Unreadable::Denied | Unreadable::Failed => "cannot be read by the operator; check the file's volume",
+        Unreadable::Irregular | Unreadable::TooLong => "are no file of credentials; correct the operator's Deployment",
+    };
+    invalid("Configure", format!("the credentials in {} {why}", path.display()))
 }
 
 /// A file of credentials, checked.
@@ -67,12 +81,6 @@ enum Origin {
 }
 
 #[derive(Deserialize)]
-struct Kind {
-    #[serde(rename = "type")]
-    kind: String,
-}
-
-#[derive(Deserialize)]
 struct Impersonated {
     #[serde(default)]
     delegates: Vec<String>,
@@ -82,7 +90,7 @@ struct Impersonated {
 
 impl Credentials {
     fn parse(json: &[u8]) -> Result<Self, String> {
-        let Kind { kind } = serde_json::from_slice(json).map_err(|_| "it is not a JSON file of credentials")?;
+        let kind = Kind::of(json).ok_or("it is not a JSON file of credentials")?;
         if kind != "impersonated_service_account" {
             return Ok(Self { impersonation: None, origin: Origin::parse(&kind, json)? });
         }
@@ -90,7 +98,7 @@ impl Credentials {
             serde_json::from_slice(json)
                 .map_err(|_| "it lacks \"service_account_impersonation_url\" or \"source_credentials\"")?;
         let source = source_credentials.get().as_bytes();
-        let Kind { kind } = serde_json::from_slice(source).map_err(|_| "\"source_credentials\" have no \"type\"")?;
+        let kind = Kind::of(source).ok_or("\"source_credentials\" have no \"type\"")?;
         let impersonation = Impersonation::from_url(&service_account_impersonation_url)?.through(delegates);
         Ok(Self { impersonation: Some(impersonation), origin: Origin::parse(&kind, source)? })
     }

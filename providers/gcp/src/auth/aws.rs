@@ -54,6 +54,10 @@ impl AwsSource {
         if !is_region(&region) {
             return Err(format!("region: {region:?} is no region of AWS, like eu-west-1"));
         }
+        let session_token = credentials.session_token.filter(|token| !token.trimmed().is_empty());
+        let credentials = AwsCredentials { session_token, ..credentials };
+        Signer::new(&keys_of(&credentials, &region))
+            .map_err(|_| "the keys in the Secret hold characters that keys of AWS never have; copy them again")?;
         Ok(Self { keys: Keys::Given { credentials, region }, verification_url: VERIFICATION_URL.to_owned() })
     }
 
@@ -61,11 +65,7 @@ impl AwsSource {
     pub(super) fn with_metadata(metadata: AwsMetadata, verification_url: Option<String>) -> Result<Self, String> {
         let verification_url = verification_url.unwrap_or_else(|| VERIFICATION_URL.to_owned());
         let url = Url::parse(&verification_url.replace("{region}", "region")).ok();
-        let is_sts = |url: &Url| {
-            url.scheme() == "https"
-                && url.host_str().is_some_and(|host| host.starts_with("sts.") && host.ends_with(".amazonaws.com"))
-        };
-        if !url.as_ref().is_some_and(is_sts) {
+        if !url.is_some_and(|url| url.scheme() == "https" && url.host_str().is_some_and(is_sts)) {
             return Err("\"credential_source.regional_cred_verification_url\" is not AWS's STS".into());
         }
         Ok(Self { keys: Keys::Metadata(metadata), verification_url })
@@ -167,12 +167,7 @@ fn signed_request(
     audience: &str,
     now: SystemTime,
 ) -> Result<SecretBytes, Unsignable> {
-    let keys = AwsKeys {
-        access_key_id: credentials.access_key_id.trimmed().expose_str().unwrap_or_default().to_owned(),
-        secret_access_key: credentials.secret_access_key.clone(),
-        session_token: credentials.session_token.clone(),
-        region: region.to_owned(),
-    };
+    let keys = keys_of(credentials, region);
     let host = Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned)).ok_or(Unsignable)?;
     let given = [("host", host.as_str()), ("x-goog-cloud-target-resource", audience)];
     let added = Signer::new(&keys)?.sign(url, &given, &[], now)?;
@@ -181,6 +176,21 @@ fn signed_request(
         given.into_iter().chain(added).map(|(name, value)| json!({"key": name, "value": value})).collect();
     let request = json!({"url": url, "method": SignedQuestion::METHOD, "headers": headers}).to_string();
     Ok(SecretBytes::from(utf8_percent_encode(&request, NON_ALPHANUMERIC).to_string()))
+}
+
+fn keys_of(credentials: &AwsCredentials, region: &str) -> AwsKeys {
+    AwsKeys {
+        access_key_id: credentials.access_key_id.trimmed().expose_str().unwrap_or_default().to_owned(),
+        secret_access_key: credentials.secret_access_key.clone(),
+        session_token: credentials.session_token.clone(),
+        region: region.to_owned(),
+    }
+}
+
+/// Buckets of AWS's storage have names below its domain, too.
+fn is_sts(host: &str) -> bool {
+    let region = host.strip_prefix("sts.").and_then(|rest| rest.strip_suffix(".amazonaws.com"));
+    host == "sts.amazonaws.com" || region.is_some_and(|region| !region.contains('.'))
 }
 
 fn is_region(text: &str) -> bool {
@@ -201,7 +211,7 @@ mod tests {
     use percent_encoding::percent_decode_str;
     use serde_json::Value;
 
-    use super::{AwsSource, signed_request};
+    use super::{AwsSource, Keys, signed_request};
     use crate::AwsCredentials;
 
     fn credentials(session: Option<&str>) -> AwsCredentials {
@@ -258,5 +268,16 @@ mod tests {
         let no_key = AwsCredentials { secret_access_key: SecretBytes::default(), ..credentials(None) };
         assert_eq!(with(no_key, "eu-west-1"), Err("the Secret has no aws_secret_access_key".into()));
         assert!(with(credentials(None), "evil.example/").is_err_and(|error| error.starts_with("region: ")));
+        let broken = AwsCredentials { secret_access_key: SecretBytes::from("a b"), ..credentials(None) };
+        assert!(
+            with(broken, "eu-west-1").is_err_and(|error| error.starts_with("the keys in the Secret hold characters"))
+        );
+    }
+
+    #[test]
+    fn an_empty_session_token_is_none() {
+        let source = AwsSource::with_keys(credentials(Some(" \n")), "eu-west-1".to_owned()).unwrap();
+        let Keys::Given { credentials, .. } = &source.keys else { panic!("keys were given") };
+        assert_eq!(credentials.session_token, None);
     }
 }

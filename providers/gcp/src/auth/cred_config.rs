@@ -255,6 +255,8 @@ mod tests {
             source(aws("url", "http://[fd00:ec2::254]/latest/meta-data/iam/security-credentials")),
             Source::Aws(_)
         ));
+        let global = "https://sts.amazonaws.com?Action=GetCallerIdentity&Version=2011-06-15";
+        assert!(matches!(source(aws("regional_cred_verification_url", global)), Source::Aws(_)));
     }
 
     #[test]
@@ -304,6 +306,10 @@ mod tests {
             ),
             (
                 source_refused(&aws("regional_cred_verification_url", evil)),
+                "\"credential_source.regional_cred_verification_url\" is not",
+            ),
+            (
+                source_refused(&aws("regional_cred_verification_url", "https://sts.hunter2.s3.amazonaws.com/")),
                 "\"credential_source.regional_cred_verification_url\" is not",
             ),
         ] {

@@ -8,10 +8,10 @@ use std::{
     time::Duration,
 };
 
+use keyferry_clouds::file::{self, Unreadable};
 use keyferry_core::{Error, ErrorKind, Result, SecretBytes, TokenSource};
 use keyferry_rest::Url;
 use serde_json::Value;
-use tokio::io::AsyncReadExt;
 
 use super::{aws::AwsSource, cred_config::OPERATORS_TOKENS};
 use crate::{
@@ -41,9 +41,6 @@ const OPERATION: &str = "GetSubjectToken";
 
 /// The API server's own default, which providers of tokens are prepared for.
 const SERVICE_ACCOUNT_TOKEN_LIFE: Duration = Duration::from_hours(1);
-
-/// No token is longer.
-const LONGEST_FILE: u64 = 64 << 10;
 
 impl Source {
     /// A fresh token, to be shown to `audience`.
@@ -106,7 +103,7 @@ impl Format {
     }
 }
 
-/// What is in the file at `path`, however it came there: devices and pipes, which never end, are no files.
+/// What is in the file at `path`, however it came there.
 async fn read(path: &Path, allows_own_token: bool) -> Result<SecretBytes, &'static str> {
     const UNREADABLE: &str = "cannot be read; is it mounted into the operator?";
     let real = tokio::fs::canonicalize(path).await.map_err(|_| UNREADABLE)?;
@@ -114,14 +111,11 @@ async fn read(path: &Path, allows_own_token: bool) -> Result<SecretBytes, &'stat
     if !allows_own_token && own.is_ok_and(|own| real.starts_with(own)) {
         return Err("leads to the operator's own token; name a ServiceAccount in serviceAccountRef instead");
     }
-    let known = tokio::fs::metadata(&real).await.map_err(|_| UNREADABLE)?;
-    if !known.is_file() {
-        return Err("is no regular file");
-    }
-    let file = tokio::fs::File::open(&real).await.map_err(|_| UNREADABLE)?;
-    let mut bytes = Vec::new();
-    file.take(LONGEST_FILE).read_to_end(&mut bytes).await.map_err(|_| UNREADABLE)?;
-    Ok(SecretBytes::new(bytes))
+    file::read(&real).await.map_err(|why| match why {
+        Unreadable::Absent | Unreadable::Denied | Unreadable::Failed => UNREADABLE,
+        Unreadable::Irregular => "is no regular file",
+        Unreadable::TooLong => "is larger than any token",
+    })
 }
 
 #[cfg(test)]

@@ -2,20 +2,21 @@
 
 use std::{
     sync::{Arc, LazyLock, Mutex},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use async_trait::async_trait;
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use keyferry_core::{
     Call, CallObserver, ErrorKind, Fetched, Locator, Provider, RemoteName, Result, SecretBytes, ServiceAccountToken,
     TokenSource, Version, Want,
 };
-use keyferry_fakes::gcp::{Account, Contents, GoogleCloud, Grant, Keys, Role, Secret, Settings};
+use keyferry_fakes::{
+    gcp::{Account, Contents, GoogleCloud, Grant, Role, Secret, Settings},
+    keys::Issuer,
+};
 use keyferry_gcp::{Auth, Endpoints, Environment, Gcp, GcpConfig, VersionSelection};
 use keyferry_rest::BaseUrl;
-use rcgen::{KeyPair, PKCS_RSA_SHA256, RsaKeySize, SigningKey};
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::time::Instant;
 
 pub(crate) const PROJECT: &str = "p-1";
@@ -123,30 +124,14 @@ impl Heard {
 /// The issuer of ServiceAccount tokens.
 pub(crate) const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
 
-static ISSUERS_KEY: LazyLock<KeyPair> =
-    LazyLock::new(|| KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048).expect("a key"));
-
-/// How the issuer's tokens are verified.
-pub(crate) fn issuers_keys() -> Keys {
-    Keys::Pem(ISSUERS_KEY.public_key_pem())
-}
-
-/// A token that the issuer has signed.
-pub(crate) fn jwt(claims: &Value) -> String {
-    let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
-    let message = format!("{}.{}", part(&json!({"alg": "RS256", "kid": "k"})), part(claims));
-    let signature = ISSUERS_KEY.sign(message.as_bytes()).expect("a signature");
-    format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature))
-}
+/// The issuer itself.
+pub(crate) static CLUSTER: LazyLock<Issuer> = LazyLock::new(Issuer::default);
 
 /// A token of the ServiceAccount `apps/reader`.
 pub(crate) fn service_account_jwt(issuer: &str, audiences: &[String]) -> String {
-    jwt(&json!({
-        "iss": issuer,
-        "aud": audiences,
-        "sub": "system:serviceaccount:apps:reader",
-        "exp": 4_000_000_000_u64,
-    }))
+    let now = SystemTime::UNIX_EPOCH.elapsed().expect("a clock").as_secs();
+    let subject = "system:serviceaccount:apps:reader";
+    CLUSTER.sign(&json!({"iss": issuer, "aud": audiences, "sub": subject, "iat": now, "exp": now + 900}))
 }
 
 /// The ServiceAccount `apps/reader`.

@@ -1,8 +1,14 @@
 //! Finding secrets by name and label.
 
 use keyferry_core::{ErrorKind, Provider, Query};
-use keyferry_fakes::gcp::{GoogleCloud, Secret, Settings};
+use keyferry_fakes::{
+    faults::Fault,
+    gcp::{GoogleCloud, Secret, Settings},
+};
 use keyferry_gcp::{Gcp, GcpConfig};
+use keyferry_rest::BaseUrl;
+use keyferry_testkit::{Reply, ScriptedServer};
+use serde_json::json;
 use tokio::time::Instant;
 
 use crate::cloud::{PROJECT, cloud, cloud_with, config, key, reader, store};
@@ -17,8 +23,8 @@ async fn names(store: &Gcp, mut query: Query) -> Vec<String> {
     let mut names = Vec::new();
     loop {
         let page = store.list(&query, Instant::now()).await.expect("a page");
-        names.extend(page.items.into_iter().map(|item| item.name.to_string()));
-        query.after = page.next;
+        names.extend(page.items.iter().map(|item| item.name.to_string()));
+        query.after.clone_from(&page.next);
         if query.after.is_none() {
             return names;
         }
@@ -71,7 +77,32 @@ async fn a_page_token_of_another_question_is_refused() {
     let cloud = cloud_with(Settings { page: 1, ..Settings::default() });
     cloud.put(Secret::new(PROJECT, "b", b"x"));
     let store = reader(&cloud);
-    let next = store.list(&Query::default(), Instant::now()).await.unwrap().next;
+    let next = store.list(&Query::default(), Instant::now()).await.unwrap().next.clone();
     let error = store.list(&Query { after: next, ..query("b", "") }, Instant::now()).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::InvalidConfig);
+}
+
+/// Deleting needs a positive answer about a secret, which this is not.
+#[tokio::test]
+async fn a_project_that_is_not_found_is_no_missing_secret() {
+    let cloud = cloud();
+    cloud.faults().set("ListSecrets", Fault::Status { status: 404, retry_after: None });
+    for (location, path) in [(None, "projects/p-1"), (Some("europe-west1"), "projects/p-1/locations/europe-west1")] {
+        let location = location.map(str::to_owned);
+        let store = store(GcpConfig { location, ..config(&cloud, key(&cloud)) });
+        let error = store.list(&Query::default(), Instant::now()).await.unwrap_err();
+        let expected = format!("Secret Manager does not know {path}; check projectID and location");
+        assert_eq!((error.kind, error.message), (ErrorKind::InvalidConfig, expected));
+    }
+}
+
+#[tokio::test]
+async fn labels_are_compared_exactly_whatever_the_filter_lets_through() {
+    let cloud = cloud();
+    let secret = |name: &str, env: &str| json!({"name": format!("projects/1/secrets/{name}"), "labels": {"env": env}});
+    let listed = json!({"secrets": [secret("a", "prod"), secret("b", "production"), {"name": "projects/1/secrets/c"}]});
+    let lenient = ScriptedServer::answering(move |_| Reply::json(200, &listed)).await;
+    let mut config = config(&cloud, key(&cloud));
+    config.environment.endpoints.secret_manager = BaseUrl::parse(&lenient.url()).ok();
+    assert_eq!(names(&store(config), query("", "prod")).await, ["a"]);
 }

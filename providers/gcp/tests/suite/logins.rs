@@ -11,7 +11,7 @@ use keyferry_testkit::{Reply, ScriptedServer};
 use serde_json::{Value, json};
 
 use crate::cloud::{
-    ISSUER, PROJECT, READER, ServiceAccount, all_roles, cloud, config, environment, issuers_keys, key, latest, read,
+    CLUSTER, ISSUER, PROJECT, READER, ServiceAccount, all_roles, cloud, config, environment, key, latest, read,
     service_account_jwt, store,
 };
 
@@ -30,7 +30,7 @@ pub(crate) fn admit(cloud: &GoogleCloud, member: &str) {
 pub(crate) fn gke(cloud: &GoogleCloud) {
     cloud.make_cluster(Cluster {
         issuer: ISSUER.to_owned(),
-        keys: issuers_keys(),
+        keys: CLUSTER.keys(),
         location: "europe-west1".to_owned(),
         name: "c-1".to_owned(),
         project: "cluster-project".to_owned(),
@@ -49,7 +49,7 @@ pub(crate) fn workload_identity(tokens: std::sync::Arc<ServiceAccount>) -> Workl
 
 pub(crate) fn pool(cloud: &GoogleCloud) -> Pool {
     let provider =
-        Believes::Oidc { audiences: vec!["gcp".to_owned()], issuer: ISSUER.to_owned(), keys: issuers_keys() };
+        Believes::Oidc { audiences: vec!["gcp".to_owned()], issuer: ISSUER.to_owned(), keys: CLUSTER.keys() };
     let pool = Pool { audience: POOL.to_owned(), provider, subjects: [].into() };
     cloud.make_pool(pool.clone());
     pool
@@ -129,14 +129,17 @@ async fn workload_identity_learns_its_cluster_from_the_machine() {
     gke(&cloud);
     admit(&cloud, "serviceAccount:cluster-project.svc.id.goog[apps/reader]");
     cloud.run_on(machine("cluster-project"));
-    let identity = WorkloadIdentity {
-        cluster_location: None,
-        cluster_name: None,
-        cluster_project: None,
-        ..workload_identity(ServiceAccount::plain())
-    };
-    let auth = Auth::WorkloadIdentity(identity);
-    logs_in(&cloud, config(&cloud, auth), &["GenerateIDBindToken", "GetMetadata", "GetMetadata", "GetMetadata"]).await;
+    for untold in [None, Some(String::new())] {
+        let identity = WorkloadIdentity {
+            cluster_location: untold.clone(),
+            cluster_name: untold.clone(),
+            cluster_project: untold,
+            ..workload_identity(ServiceAccount::plain())
+        };
+        let auth = Auth::WorkloadIdentity(identity);
+        logs_in(&cloud, config(&cloud, auth), &["GenerateIDBindToken", "GetMetadata", "GetMetadata", "GetMetadata"])
+            .await;
+    }
 }
 
 fn machine(project: &str) -> Machine {
@@ -314,12 +317,17 @@ async fn ambient_credentials_that_gcloud_left_behind() {
 #[tokio::test]
 async fn ambient_credentials_that_act_as_a_service_account() {
     let cloud = cloud();
-    cloud.make_account(Account::new(READER).used_by("user:me@example.com"));
+    let address = |name: &str| format!("{name}@p-1.iam.gserviceaccount.com");
+    let member = |name: &str| format!("serviceAccount:{}", address(name));
+    cloud.make_account(Account::new(&address("first")).used_by("user:me@example.com"));
+    cloud.make_account(Account::new(&address("second")).used_by(&member("first")));
+    cloud.make_account(Account::new(READER).used_by(&member("second")));
     let url =
         format!("https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/{READER}:generateAccessToken");
     let file = tempfile(
         &json!({
             "type": "impersonated_service_account",
+            "delegates": [address("first"), format!("projects/-/serviceAccounts/{}", address("second"))],
             "service_account_impersonation_url": url,
             "source_credentials": person(&cloud),
         })

@@ -3,6 +3,7 @@
 use keyferry_core::{Error, ErrorKind, Provider, Retry, SecretBytes};
 use keyferry_fakes::gcp::{Account, GoogleCloud, Grant, Pool, Role};
 use keyferry_gcp::{Auth, Environment, GcpConfig, WorkloadIdentity};
+use keyferry_rest::BaseUrl;
 
 use crate::{
     cloud::{PROJECT, READER, ServiceAccount, cloud, config, environment, fetch, key, latest, metadata, reader, store},
@@ -83,6 +84,7 @@ async fn a_machine_that_is_not_googles() {
     let cloud = cloud();
     let error = refused(&cloud, Auth::Ambient).await;
     assert_unauthenticated(&error, "the metadata server does not know the login of");
+    assert!(error.message.ends_with("name a login in auth"), "{error}");
     let nameless = store(GcpConfig { project: None, ..config(&cloud, Auth::Ambient) });
     let error = nameless.check().await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::InvalidConfig);
@@ -90,13 +92,34 @@ async fn a_machine_that_is_not_googles() {
 }
 
 #[tokio::test]
+async fn a_machine_without_metadata_server() {
+    let cloud = cloud();
+    let mut environment = environment(&cloud);
+    environment.endpoints.metadata = BaseUrl::parse("http://127.0.0.1:1").ok();
+    let ambient = |project: Option<&str>| {
+        let (environment, project) = (environment.clone(), project.map(str::to_owned));
+        store(GcpConfig { environment, project, ..config(&cloud, Auth::Ambient) })
+    };
+    for (project, begin, end) in [
+        (Some(PROJECT), "http://127.0.0.1:1 cannot be reached", "name a login in auth"),
+        (None, "projectID is missing, and http://127.0.0.1:1 cannot be reached", "name the project in the store"),
+    ] {
+        let error = ambient(project).check().await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Unavailable);
+        assert!(error.message.starts_with(begin) && error.message.ends_with(end), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn credentials_of_the_operator_that_cannot_be_used() {
     let cloud = cloud();
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), "hunter2").unwrap();
-    for (path, expected) in
-        [(file.path().to_owned(), "it is not a JSON file of credentials"), ("/no/such/file".into(), "cannot be read")]
-    {
+    for (path, expected) in [
+        (file.path().to_owned(), "it is not a JSON file of credentials"),
+        ("/no/such/file".into(), "do not exist; mount the file into the operator's pod"),
+        ("/dev/zero".into(), "are no file of credentials; correct the operator's Deployment"),
+    ] {
         let environment = Environment { credentials_file: Some(path), ..environment(&cloud) };
         let store = store(GcpConfig { environment, ..config(&cloud, Auth::Ambient) });
         let error = store.check().await.unwrap_err();

@@ -2,7 +2,10 @@
 //! that is signed by Google's IAM.
 
 use jiff::Timestamp;
-use keyferry_clouds::google::{Endpoints, Google, ServiceAccountKey};
+use keyferry_clouds::{
+    file,
+    google::{Endpoints, Google, ServiceAccountKey},
+};
 use keyferry_core::{Error, ErrorKind, Result, SecretBytes};
 use keyferry_rest::{BaseUrl, Client};
 use serde_json::json;
@@ -58,7 +61,7 @@ impl Gcp {
 
 /// The key of the service account in this file.
 async fn read(path: &Text) -> Result<ServiceAccountKey> {
-    let file = tokio::fs::read(path.as_str()).await.map(SecretBytes::new).map_err(|error| wrong(unreadable(&error)))?;
+    let file = file::read(path.as_str().as_ref()).await.map_err(|why| wrong(unreadable(why)))?;
     ServiceAccountKey::parse(file.expose()).map_err(|problem| unusable(&problem))
 }
 

@@ -1,7 +1,8 @@
 //! A ServiceAccount token from a file of the operator's pod.
 
-use std::{io, path::PathBuf};
+use std::path::PathBuf;
 
+use keyferry_clouds::file::{self, Unreadable};
 use keyferry_core::{Error, ErrorKind, Result, SecretBytes};
 
 use super::{jwt, text::Text};
@@ -32,9 +33,7 @@ impl Kubernetes {
     pub(super) async fn token(&self, operation: &'static str) -> Result<SecretBytes> {
         let error =
             |wrong: &str| Error::new(ErrorKind::InvalidConfig, PROVIDER, operation, format!("{} {wrong}", self.called));
-        let token =
-            tokio::fs::read(&self.path).await.map(SecretBytes::new).map_err(|wrong| error(unreadable(&wrong)))?;
-        let token = token.trimmed();
+        let token = file::read(&self.path).await.map_err(|why| error(unreadable(why)))?.trimmed();
         if jwt::is_token(token.expose()) {
             Ok(token)
         } else {
@@ -44,11 +43,13 @@ impl Kubernetes {
 }
 
 /// Why a file of the pod cannot be read, to follow what names it.
-pub(super) fn unreadable(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::NotFound => "does not exist in the operator's pod; mount it there",
-        io::ErrorKind::PermissionDenied => "may not be read by the operator; check the permissions of its volume",
-        _ => "cannot be read in the operator's pod",
+pub(super) fn unreadable(why: Unreadable) -> &'static str {
+    match why {
+        Unreadable::Absent => "does not exist in the operator's pod; mount it there",
+        Unreadable::Denied => "may not be read by the operator; check the permissions of its volume",
+        Unreadable::Failed => "cannot be read in the operator's pod",
+        Unreadable::Irregular => "is no regular file of the operator's pod; name a file that is mounted there",
+        Unreadable::TooLong => "is larger than 64 KiB, which no token or key is; name another one",
     }
 }
 

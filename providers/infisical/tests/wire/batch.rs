@@ -187,6 +187,58 @@ async fn metadata_come_with_the_listing_except_for_imports() {
     assert_eq!(calls(&server), [1, 2, 1]);
 }
 
+/// A store with ten folders below its own, each with a secret.
+async fn spread(recursive: bool, rules: Vec<Rule>) -> (InfisicalServer, Vec<Result<String, ErrorKind>>) {
+    let server = limited(rules);
+    let mut wanted = Vec::new();
+    for number in 0..10 {
+        put(&server, &format!("/app/{number}"), "KEY", &format!("value {number}"));
+        wanted.push(at(&format!("{number}/KEY")));
+    }
+    put(&server, "/app", "NEIGHBOUR", "x");
+    let answers = fetch(&scoped(server.url(), "/app", recursive), &wanted).await;
+    let values = answers.iter().map(|answer| answer.as_ref().map(|_| text(answer)).map_err(|error| error.kind));
+    let values = values.collect();
+    (server, values)
+}
+
+fn values() -> Vec<Result<String, ErrorKind>> {
+    (0..10).map(|number| Ok(format!("value {number}"))).collect()
+}
+
+#[tokio::test]
+async fn many_folders_of_a_recursive_scope_cost_one_listing() {
+    let (server, found) = spread(true, vec![Rule::everything(PROJECT)]).await;
+    assert_eq!((found, calls(&server)), (values(), [1, 1, 0]));
+    let (server, found) = spread(false, vec![Rule::everything(PROJECT)]).await;
+    assert_eq!((found, calls(&server)), (values(), [1, 0, 10]));
+}
+
+#[tokio::test]
+async fn what_the_listing_of_a_scope_leaves_out_is_asked_for_by_name() {
+    let rules = vec![Rule::only(PROJECT, "/app/1/*"), Rule::only(PROJECT, "/app/*").without_values()];
+    let denied = |number| number != 1;
+    let expected: Vec<_> = (0..10)
+        .map(|number| if denied(number) { Err(ErrorKind::AccessDenied) } else { Ok(format!("value {number}")) })
+        .collect();
+    // The neighbour in the scope's own folder makes the server refuse the whole listing.
+    let (server, found) = spread(true, rules).await;
+    assert_eq!((found, calls(&server)), (expected.clone(), [1, 1, 10]));
+    let rules = vec![Rule::only(PROJECT, "/app/1/*"), Rule::only(PROJECT, "/app/NEIGHBOUR")];
+    let (server, found) = spread(true, rules).await;
+    assert_eq!((found, calls(&server)), (expected, [1, 1, 9]));
+}
+
+#[tokio::test]
+async fn a_server_that_fails_the_listing_of_a_scope_is_not_asked_for_each_folder() {
+    let server = server();
+    server.faults().set("list-secrets", Fault::Status { status: 503, retry_after: None });
+    let wanted: Vec<Locator> = (0..50).map(|number| at(&format!("{number}/KEY"))).collect();
+    let answers = fetch(&scoped(server.url(), "/", true), &wanted).await;
+    assert!(answers.iter().all(|answer| answer.as_ref().is_err_and(|error| error.kind == ErrorKind::Unavailable)));
+    assert_eq!(calls(&server), [1, 1, 0]);
+}
+
 #[tokio::test]
 async fn nothing_asked_is_nothing_sent() {
     let server = server();

@@ -2,17 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use keyferry_core::{ErrorKind, Query};
-use keyferry_fakes::infisical::{Import, InfisicalServer, Place, Secret};
+use keyferry_core::{ErrorKind, Listed, Locator, Query};
+use keyferry_fakes::infisical::{Absence, Identity, Import, InfisicalServer, Place, Rule, Secret, Settings};
 
-use crate::fixtures::{PROJECT, at, calls, config, dev, fetch_one, list, names, put, scoped, server, store, text};
+use crate::fixtures::{
+    PROJECT, at, calls, config, dev, fetch, fetch_one, found, list, names, put, scoped, server, server_with, store,
+    text, universal_identity,
+};
 
 fn path(path: &str) -> Query {
     Query { path: Some(path.to_owned()), ..Query::default() }
 }
 
-fn tags(pairs: &[(&str, &str)]) -> Query {
-    let tags = pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+fn tags(wanted: &[(&str, &str)]) -> Query {
+    let tags = wanted.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
     Query { tags, ..Query::default() }
 }
 
@@ -25,67 +28,142 @@ fn put_prod(server: &InfisicalServer, path: &str, name: &str) {
     assert!(server.put(Secret::new(&Place::new(PROJECT, "prod", path), name, &format!("{name} of prod"))).is_some());
 }
 
+fn pairs<const N: usize>(pairs: [(&str, &str); N]) -> Vec<(String, String)> {
+    pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).into()
+}
+
 #[tokio::test]
 async fn a_folder_is_listed_with_what_it_imports() {
     let server = server();
     for (folder, name) in [("/app", "B"), ("/app", "A"), ("/app/db", "C"), ("/", "D")] {
-        put(&server, folder, name, "x");
+        put(&server, folder, name, folder);
     }
     put_prod(&server, "/shared", "A");
     put_prod(&server, "/shared", "E");
     import(&server, "/app", "/shared");
     let store = scoped(server.url(), "/app", false);
-    assert_eq!(names(&store, Query::default()).await, ["A", "B", "E"]);
-    assert_eq!(calls(&server), [1, 1, 0]);
-    assert_eq!(text(&fetch_one(&store, at("E")).await), "E of prod");
+    let expected = pairs([("A", "/app"), ("B", "/app"), ("E", "E of prod")]);
+    assert_eq!(found(&store, Query::default()).await, expected);
+    // One to search, one to read.
+    assert_eq!(calls(&server), [1, 2, 0]);
 }
 
 #[tokio::test]
-async fn a_recursive_scope_goes_into_subfolders() {
+async fn a_recursive_scope_goes_into_subfolders_and_knows_secrets_by_their_plain_names() {
     let server = server();
     for (folder, name) in [("/app", "A"), ("/app/db", "A"), ("/app/db/x", "B"), ("/application", "C")] {
         put(&server, folder, name, folder);
     }
     let store = scoped(server.url(), "/app", true);
-    let found = names(&store, Query::default()).await;
-    assert_eq!(found, ["A", "db/A", "db/x/B"]);
-    for (name, folder) in found.iter().zip(["/app", "/app/db", "/app/db/x"]) {
-        assert_eq!(text(&fetch_one(&store, at(name)).await), folder);
+    assert_eq!(names(&store, Query::default()).await, ["A", "db/A", "db/x/B"]);
+    let expected = pairs([("A", "/app"), ("A", "/app/db"), ("B", "/app/db/x")]);
+    assert_eq!(found(&store, Query::default()).await, expected);
+    for (wanted, expected) in [
+        ("/app/db", &expected[1..]),
+        // A path is the beginning of a folder's path, whatever that is.
+        ("/app/d", &expected[1..]),
+        ("/app/db/", &expected[2..]),
+        ("/none", &[]),
+    ] {
+        assert_eq!(found(&store, path(wanted)).await, expected, "{wanted}");
     }
-    assert_eq!(names(&store, path("/app/db")).await, ["db/A", "db/x/B"]);
-    assert_eq!(names(&store, path("/none")).await, Vec::<String>::new());
 }
 
 #[tokio::test]
-async fn imports_of_subfolders_are_found_through_the_folder_that_imports() {
+async fn imports_of_all_folders_are_found() {
     let server = server();
-    put(&server, "/app/db", "OWN", "x");
-    put_prod(&server, "/shared", "S");
-    put_prod(&server, "/other", "O");
-    import(&server, "/app/db", "/shared");
-    import(&server, "/app", "/other");
-    let store = scoped(server.url(), "/app", true);
-    let found = names(&store, Query::default()).await;
-    assert_eq!(found, ["O", "db/OWN", "db/S"]);
-    assert_eq!(text(&fetch_one(&store, at("db/S")).await), "S of prod");
-    // The whole tree, then each folder with secrets, to see what is imported where.
-    assert_eq!(server.counts().of("list-secrets"), 3);
-}
-
-#[tokio::test]
-async fn an_import_that_cannot_be_found_again_is_no_silent_gap() {
-    let server = server();
-    put(&server, "/app", "A", "x");
+    put(&server, "/app/db", "OWN", "own");
     assert!(server.make_folder(&dev("/app/empty")));
-    put_prod(&server, "/shared", "S");
-    import(&server, "/app/empty", "/shared");
-    let error = list(&scoped(server.url(), "/app", true), Query::default()).await.expect_err("a gap");
-    assert_eq!(error.kind, ErrorKind::Unsupported);
-    assert_eq!(
-        error.message,
-        "the secret S of folder /shared in environment prod is imported into a folder that has no secrets of its own, and \
-         cannot be found through it; put a secret there, or name that folder in secretsScope.secretsPath"
-    );
+    for (folder, name) in [("/shared", "S"), ("/other", "O"), ("/third", "T")] {
+        put_prod(&server, folder, name);
+    }
+    for (into, from) in [("/app/db", "/shared"), ("/app", "/other"), ("/app/empty", "/third")] {
+        import(&server, into, from);
+    }
+    let store = scoped(server.url(), "/app", true);
+    let expected = pairs([("OWN", "own"), ("O", "O of prod"), ("S", "S of prod"), ("T", "T of prod")]);
+    assert_eq!(found(&store, Query::default()).await, expected);
+    assert_eq!(calls(&server), [1, 2, 0]);
+    // The API does not say into which folder an import goes.
+    assert_eq!(found(&store, path("/app")).await, pairs([("OWN", "own")]));
+}
+
+#[tokio::test]
+async fn a_search_prefers_own_secrets_of_any_folder_and_then_the_first_import() {
+    for recursive in [false, true] {
+        let server = server();
+        put(&server, "/app", "OWN", "own");
+        put(&server, "/app/db", "BELOW", "own");
+        for (folder, name) in [("/one", "OWN"), ("/one", "BELOW"), ("/one", "TWICE"), ("/two", "TWICE")] {
+            let secret = Secret::new(&Place::new(PROJECT, "prod", folder), name, folder);
+            assert!(server.put(secret).is_some());
+        }
+        import(&server, "/app", "/one");
+        import(&server, "/app", "/two");
+        let store = scoped(server.url(), "/app", recursive);
+        let below = if recursive { ("BELOW", "own") } else { ("BELOW", "/one") };
+        let mut found = found(&store, Query::default()).await;
+        found.sort();
+        assert_eq!(found, pairs([below, ("OWN", "own"), ("TWICE", "/one")]));
+        // By its name, the server itself reads it from the last import.
+        assert_eq!(text(&fetch_one(&store, at("TWICE")).await), "/two");
+    }
+}
+
+#[tokio::test]
+async fn an_imported_secret_that_may_not_be_read_is_no_silent_gap() {
+    let identity = Identity::universal("client-id", "client-secret", PROJECT).allowed(vec![
+        Rule::only(PROJECT, "/app/*"),
+        Rule::only(PROJECT, "/shared/OPEN"),
+        Rule::only(PROJECT, "/shared/*").without_values(),
+    ]);
+    let server = server_with(Settings::default(), vec![identity]);
+    put(&server, "/app", "A", "a");
+    put_prod(&server, "/shared", "OPEN");
+    put_prod(&server, "/shared", "SEEN");
+    import(&server, "/app", "/shared");
+    for (recursive, expected) in [
+        (
+            true,
+            "the machine identity may see that a secret SEEN is imported into folder /app or one below it, but not its \
+             value; grant it a role that may read values where the secret comes from",
+        ),
+        (
+            false,
+            "the machine identity may not read the secret SEEN in folder /app of environment dev of project web-x1y2; \
+             make it a member of project web-x1y2 with a role that may describe secrets and read their values there",
+        ),
+    ] {
+        let store = scoped(server.url(), "/app", recursive);
+        let listed = list(&store, Query::default()).await.expect("a listing");
+        let known: Vec<_> = listed.iter().map(Listed::known_as).collect();
+        assert_eq!(known, ["A", "OPEN", "SEEN"]);
+        let locators: Vec<_> = listed.iter().map(|item| Locator::latest(item.name.clone())).collect();
+        let answers = fetch(&store, &locators).await;
+        assert_eq!((text(&answers[0]), text(&answers[1])), ("a".into(), "OPEN of prod".into()));
+        let denied = answers[2].as_ref().expect_err("no value");
+        assert_eq!((denied.kind, denied.message.as_str()), (ErrorKind::AccessDenied, expected));
+    }
+}
+
+#[tokio::test]
+async fn what_changes_between_search_and_reading_is_read_as_it_is_then() {
+    for recursive in [false, true] {
+        let server = server();
+        put(&server, "/app", "A", "a");
+        put_prod(&server, "/shared", "GOES");
+        put_prod(&server, "/shared", "STAYS");
+        import(&server, "/app", "/shared");
+        let store = scoped(server.url(), "/app", recursive);
+        let listed = list(&store, Query::default()).await.expect("a listing");
+        assert!(server.remove(&Place::new(PROJECT, "prod", "/shared"), "GOES"));
+        put(&server, "/app", "STAYS", "own");
+        let locators: Vec<_> = listed.iter().map(|item| Locator::latest(item.name.clone())).collect();
+        let answers = fetch(&store, &locators).await;
+        let gone = answers[1].as_ref().expect_err("no secret");
+        assert_eq!((listed[1].known_as(), gone.kind), ("GOES", ErrorKind::NotFound));
+        assert_eq!(text(&answers[2]), "STAYS of prod");
+    }
 }
 
 #[tokio::test]
@@ -95,8 +173,8 @@ async fn a_path_chooses_the_folder_where_the_scope_has_no_subfolders() {
         put(&server, folder, "A", folder);
     }
     let store = scoped(server.url(), "/app", false);
-    for (wanted, found) in [("/app", "A"), ("/a", "A"), ("/app/db/", "db/A"), ("other", "/other/A")] {
-        assert_eq!(names(&store, path(wanted)).await, [found], "{wanted}");
+    for (wanted, folder) in [("/app", "/app"), ("/a", "/app"), ("/app/db/", "/app/db"), ("other", "/other")] {
+        assert_eq!(found(&store, path(wanted)).await, pairs([("A", folder)]), "{wanted}");
     }
     let error = list(&store, path("/none")).await.expect_err("no folder");
     assert_eq!(error.kind, ErrorKind::InvalidConfig);
@@ -124,17 +202,19 @@ async fn tags_are_tags_and_metadata() {
 
 #[tokio::test]
 async fn an_empty_folder_is_empty_and_a_missing_one_a_mistake() {
-    let server = server();
-    assert!(server.make_folder(&dev("/empty")));
-    assert_eq!(names(&scoped(server.url(), "/empty", false), Query::default()).await, Vec::<String>::new());
-    for recursive in [false, true] {
-        let error = list(&scoped(server.url(), "/none", recursive), Query::default()).await.expect_err("no folder");
-        assert_eq!(error.kind, ErrorKind::InvalidConfig);
-        assert_eq!(
-            error.message,
-            "there is no folder /none in environment dev of project web-x1y2; create it, or correct \
-             secretsScope.secretsPath"
-        );
+    for absence in [Absence::Empty, Absence::NotFound] {
+        let server = server_with(Settings { absence, ..Settings::default() }, vec![universal_identity()]);
+        assert!(server.make_folder(&dev("/empty")));
+        assert_eq!(names(&scoped(server.url(), "/empty", false), Query::default()).await, Vec::<String>::new());
+        for recursive in [false, true] {
+            let error = list(&scoped(server.url(), "/none", recursive), Query::default()).await.expect_err("no folder");
+            assert_eq!(error.kind, ErrorKind::InvalidConfig);
+            assert_eq!(
+                error.message,
+                "there is no folder /none in environment dev of project web-x1y2; create it, or correct \
+                 secretsScope.secretsPath"
+            );
+        }
     }
 }
 

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use keyferry_core::{Error, Fetched, Listed, Locator, Provider, Query, RemoteName, Result, Unobserved, Version, Want};
+use keyferry_core::{Error, Listed, Locator, Provider, Query, Result, Unobserved};
 use keyferry_fakes::{
     infisical::{Contents, Identity, InfisicalServer, Place, Project, Secret, Settings},
     server::Listen,
 };
 use keyferry_infisical::{Ambient, Auth, Infisical, InfisicalConfig, Scope};
 use keyferry_rest::Tls;
+pub(crate) use keyferry_testkit::ask::{at, fetch, fetch_one, metadata, refused, text, value, version};
 use tokio::time::Instant;
 
 pub(crate) const PROJECT: &str = "web-x1y2";
@@ -20,7 +21,12 @@ pub(crate) fn dev(path: &str) -> Place {
 
 /// A server with a project, and the identity of [`universal`].
 pub(crate) fn server() -> InfisicalServer {
-    server_with(Settings::default(), vec![Identity::universal("client-id", "client-secret", PROJECT)])
+    server_with(Settings::default(), vec![universal_identity()])
+}
+
+/// The identity of [`universal`], which may read the whole project.
+pub(crate) fn universal_identity() -> Identity {
+    Identity::universal("client-id", "client-secret", PROJECT)
 }
 
 pub(crate) fn server_with(settings: Settings, identities: Vec<Identity>) -> InfisicalServer {
@@ -70,48 +76,22 @@ pub(crate) fn wrong(config: InfisicalConfig) -> Error {
     Infisical::new(config, Arc::new(Unobserved)).expect_err("wrong settings")
 }
 
-pub(crate) fn at(name: &str) -> Locator {
-    Locator::latest(RemoteName::new(name).expect("a name"))
-}
-
-pub(crate) fn version(name: &str, version: &str) -> Locator {
-    Locator { version: Version::new(version).ok(), ..at(name) }
-}
-
-pub(crate) fn metadata(name: &str) -> Locator {
-    Locator { want: Want::Metadata, ..at(name) }
-}
-
-pub(crate) async fn fetch(store: &Infisical, locators: &[Locator]) -> Vec<Result<Arc<Fetched>>> {
-    let answers = store.fetch(locators, Instant::now()).await;
-    assert_eq!(answers.len(), locators.len());
-    answers
-}
-
-pub(crate) async fn fetch_one(store: &Infisical, locator: Locator) -> Result<Arc<Fetched>> {
-    fetch(store, &[locator]).await.remove(0)
-}
-
-pub(crate) async fn value(store: &Infisical, name: &str) -> String {
-    text(&fetch_one(store, at(name)).await)
-}
-
-pub(crate) async fn refused(store: &Infisical, name: &str) -> Error {
-    fetch_one(store, at(name)).await.expect_err("no value")
-}
-
-pub(crate) fn text(answer: &Result<Arc<Fetched>>) -> String {
-    answer.as_ref().expect("a value").value.expose_str().expect("text").to_owned()
-}
-
 pub(crate) async fn list(store: &Infisical, query: Query) -> Result<Vec<Listed>> {
     let page = store.list(&query, Instant::now()).await?;
     assert_eq!(page.next, None);
-    Ok(page.items)
+    Ok(page.items.clone())
 }
 
 pub(crate) async fn names(store: &Infisical, query: Query) -> Vec<String> {
     list(store, query).await.expect("a listing").into_iter().map(|item| item.name.to_string()).collect()
+}
+
+/// What a search comes to: what each secret is known as, and its value.
+pub(crate) async fn found(store: &Infisical, query: Query) -> Vec<(String, String)> {
+    let listed = list(store, query).await.expect("a listing");
+    let locators: Vec<_> = listed.iter().map(|item| Locator::latest(item.name.clone())).collect();
+    let answers = fetch(store, &locators).await;
+    listed.iter().zip(&answers).map(|(item, answer)| (item.known_as().to_owned(), text(answer))).collect()
 }
 
 /// Calls so far: logins, listings, single reads.

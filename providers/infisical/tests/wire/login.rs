@@ -1,47 +1,29 @@
 //! The ten ways to log in, each against the fake's check of its proof.
 
-use std::{io::Write, sync::LazyLock};
-
-use aws_lc_rs::{
-    encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der},
-    rand::SystemRandom,
-    rsa::{KeyPair, KeySize},
-    signature::{KeyPair as _, RSA_PKCS1_SHA256},
+use std::{
+    io::Write,
+    sync::{Arc, LazyLock},
 };
+
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jiff::Timestamp;
-use keyferry_core::{Error, ErrorKind, Provider};
-use keyferry_fakes::infisical::{Identity, InfisicalServer, Method, Place, Project, Secret, Settings};
+use keyferry_core::{Error, ErrorKind, Provider, Unobserved};
+use keyferry_fakes::{
+    infisical::{Identity, InfisicalServer, Method, Place, Project, Secret, Settings},
+    keys::Issuer,
+    token_review::Review,
+};
 use keyferry_infisical::{Ambient, Auth, AwsKeys, Infisical};
 use keyferry_testkit::{Reply, ScriptedServer};
-use pem::Pem;
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 
 use crate::fixtures::{PROJECT, config, put, server_with, store, value};
 
 /// One key for all who sign: making one takes long.
-static KEY: LazyLock<KeyPair> = LazyLock::new(|| KeyPair::generate(KeySize::Rsa2048).expect("a key"));
+static KEY: LazyLock<Issuer> = LazyLock::new(Issuer::default);
 /// A key that nobody trusts.
-static OTHER_KEY: LazyLock<KeyPair> = LazyLock::new(|| KeyPair::generate(KeySize::Rsa2048).expect("a key"));
-
-fn public_pem(key: &KeyPair) -> String {
-    let der: PublicKeyX509Der<'_> = key.public_key().as_der().expect("DER");
-    pem::encode(&Pem::new("PUBLIC KEY", der.as_ref()))
-}
-
-fn private_pem(key: &KeyPair) -> String {
-    let der: Pkcs8V1Der<'_> = key.as_der().expect("DER");
-    pem::encode(&Pem::new("PRIVATE KEY", der.as_ref()))
-}
-
-fn jwt(key: &KeyPair, claims: &Value) -> String {
-    let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
-    let signed = format!("{}.{}", part(&json!({"alg": "RS256", "kid": "k"})), part(claims));
-    let mut signature = vec![0; key.public_modulus_len()];
-    key.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), signed.as_bytes(), &mut signature).expect("a signature");
-    format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
-}
+static OTHER_KEY: LazyLock<Issuer> = LazyLock::new(Issuer::default);
 
 fn soon() -> i64 {
     Timestamp::now().as_second() + 600
@@ -69,9 +51,11 @@ async fn accepted((server, store): (InfisicalServer, Infisical)) {
     assert_eq!(server.counts().of("login"), 1);
 }
 
-async fn refused((_server, store): (InfisicalServer, Infisical)) -> Error {
+async fn refused(status: u16, (_server, store): (InfisicalServer, Infisical)) -> Error {
     let error = store.check().await.expect_err("a refused login");
-    assert_eq!((error.kind, error.status), (ErrorKind::Unauthenticated, Some(401)), "{error}");
+    // Infisical says 500 where a cloud has refused the proof.
+    let kind = if status == 500 { ErrorKind::Unavailable } else { ErrorKind::Unauthenticated };
+    assert_eq!((error.kind, error.status), (kind, Some(status)), "{error}");
     error
 }
 
@@ -80,7 +64,7 @@ async fn universal() {
     let method = || Method::Universal { client_id: "c".into(), client_secret: "s".into() };
     let auth = |secret: &str| Auth::Universal { client_id: "c".into(), client_secret: secret.into() };
     accepted(pair(method(), auth("s"), Ambient::default())).await;
-    let error = refused(pair(method(), auth("hunter2"), Ambient::default())).await;
+    let error = refused(401, pair(method(), auth("hunter2"), Ambient::default())).await;
     assert_eq!(error.operation, "MachineIdentityLoginViaUniversalAuth");
     assert_eq!(
         error.message,
@@ -92,16 +76,18 @@ async fn universal() {
 #[tokio::test]
 async fn jwt_of_somebody_else() {
     let method = || Method::Jwt {
-        key: public_pem(&KEY),
+        key: KEY.public_pem().into(),
         issuer: Some("https://issuer".into()),
         subject: None,
         audience: Some("infisical".into()),
     };
     let claims = |end: i64| json!({"iss": "https://issuer", "aud": ["infisical"], "exp": end});
     let auth = |jwt: String| Auth::Jwt { identity_id: "id".into(), jwt: jwt.into() };
-    accepted(pair(method(), auth(jwt(&KEY, &claims(soon()))), Ambient::default())).await;
-    for wrong in [jwt(&OTHER_KEY, &claims(soon())), jwt(&KEY, &claims(1)), jwt(&KEY, &json!({"exp": soon()}))] {
-        let error = refused(pair(method(), auth(wrong), Ambient::default())).await;
+    accepted(pair(method(), auth(KEY.sign(&claims(soon()))), Ambient::default())).await;
+    for (wrong, status) in
+        [(OTHER_KEY.sign(&claims(soon())), 401), (KEY.sign(&claims(1)), 401), (KEY.sign(&json!({"exp": soon()})), 403)]
+    {
+        let error = refused(status, pair(method(), auth(wrong), Ambient::default())).await;
         assert_eq!(error.operation, "MachineIdentityLoginViaJwtAuth");
         assert!(error.message.contains("check that the JWT has not expired and has the signer, issuer,"), "{error}");
     }
@@ -116,16 +102,16 @@ async fn ldap_with_name_and_password_in_their_places() {
         ldap_password: ldap_password.into(),
     };
     accepted(pair(method(), auth("me", "pass"), Ambient::default())).await;
-    let error = refused(pair(method(), auth("pass", "me"), Ambient::default())).await;
+    let error = refused(401, pair(method(), auth("pass", "me"), Ambient::default())).await;
     assert_eq!(error.operation, "MachineIdentityLoginViaLdapAuth");
 }
 
 #[tokio::test]
 async fn kubernetes_with_a_token_file() {
-    let method =
-        || Method::Kubernetes { review: None, subjects: vec!["system:serviceaccount:keyferry:keyferry".into()] };
-    let token = |subject: &str| jwt(&KEY, &json!({"sub": subject, "exp": soon()}));
-    let (_own, own_path) = file(&token("system:serviceaccount:keyferry:keyferry"));
+    let subject = "system:serviceaccount:keyferry:keyferry";
+    let method = || Method::Kubernetes { review: Review::Keys(KEY.keys()), subjects: vec![subject.into()] };
+    let token = |subject: &str| KEY.sign(&json!({"sub": subject, "exp": soon()}));
+    let (_own, own_path) = file(&token(subject));
     let (_other, other_path) = file(&token("system:serviceaccount:other:other"));
     let auth = |path: Option<&String>| Auth::Kubernetes {
         identity_id: "id".into(),
@@ -134,7 +120,7 @@ async fn kubernetes_with_a_token_file() {
     let ambient = || Ambient { service_account_token: own_path.clone().into(), ..Ambient::default() };
     accepted(pair(method(), auth(None), ambient())).await;
     accepted(pair(method(), auth(Some(&own_path)), Ambient::default())).await;
-    let error = refused(pair(method(), auth(Some(&other_path)), ambient())).await;
+    let error = refused(401, pair(method(), auth(Some(&other_path)), ambient())).await;
     assert_eq!(error.operation, "MachineIdentityLoginViaKubernetesAuth");
 }
 
@@ -143,7 +129,7 @@ async fn azure_with_a_managed_identity() {
     let method = || Method::Azure {
         tenant_id: "t".into(),
         resource: "https://management.azure.com/".into(),
-        key: public_pem(&KEY),
+        key: KEY.public_pem().into(),
     };
     let claims = json!({"iss": "https://sts.windows.net/t/", "aud": "https://management.azure.com", "exp": soon()});
     let auth = |resource: Option<&str>| Auth::Azure { identity_id: "id".into(), resource: resource.map(Into::into) };
@@ -153,7 +139,7 @@ async fn azure_with_a_managed_identity() {
         (Some("api://infisical&client_id=c-1\n"), "resource=api%3A%2F%2Finfisical&client_id=c-1"),
     ] {
         let line = format!("GET /metadata/identity/oauth2/token?api-version=2018-02-01&{query}");
-        let reply = Reply::json(200, &json!({"access_token": jwt(&KEY, &claims), "token_type": "Bearer"}));
+        let reply = Reply::json(200, &json!({"access_token": KEY.sign(&claims), "token_type": "Bearer"}));
         let metadata = ScriptedServer::expecting([(line.as_str(), reply)]).await;
         let ambient = Ambient { azure_metadata: metadata.url(), ..Ambient::default() };
         accepted(pair(method(), auth(resource), ambient)).await;
@@ -164,16 +150,16 @@ async fn azure_with_a_managed_identity() {
     let (_server, store) = pair(method(), auth(None), ambient);
     let error = store.check().await.expect_err("no managed identity");
     assert_eq!((error.kind, error.operation), (ErrorKind::Unauthenticated, "GetAzureManagedIdentityToken"));
-    assert!(error.message.contains("assign a managed identity to the nodes"), "{error}");
+    assert!(error.message.contains("assign a managed identity to the operator's nodes"), "{error}");
 }
 
 #[tokio::test]
 async fn google_with_the_nodes_identity_token() {
     let account = "node@p.iam.gserviceaccount.com";
-    let method = || Method::GcpIdToken { service_account: account.into(), key: public_pem(&KEY) };
+    let method = || Method::GcpIdToken { service_account: account.into(), key: KEY.public_pem().into() };
     let claims = json!({"iss": "https://accounts.google.com", "aud": "id", "email": account, "exp": soon()});
     let line = "GET /computeMetadata/v1/instance/service-accounts/default/identity?audience=id&format=full";
-    let metadata = ScriptedServer::expecting([(line, Reply::text(200, jwt(&KEY, &claims)))]).await;
+    let metadata = ScriptedServer::expecting([(line, Reply::text(200, KEY.sign(&claims)))]).await;
     let auth = || Auth::GcpIdToken { identity_id: "id".into() };
     accepted(pair(method(), auth(), Ambient { gcp_metadata: metadata.url(), ..Ambient::default() })).await;
     assert_eq!(metadata.finish()[0].header("metadata-flavor"), "Google");
@@ -187,20 +173,20 @@ async fn google_with_the_nodes_identity_token() {
 const ACCOUNT: &str = "reader@p.iam.gserviceaccount.com";
 
 fn account_key() -> String {
-    json!({"type": "service_account", "client_email": ACCOUNT, "private_key_id": "k1", "private_key": private_pem(&KEY)})
+    json!({"type": "service_account", "client_email": ACCOUNT, "private_key_id": "k1", "private_key": KEY.private_pem()})
         .to_string()
 }
 
 #[tokio::test]
 async fn google_with_a_service_accounts_key() {
-    let method = || Method::GcpIam { service_account: ACCOUNT.into(), key: public_pem(&OTHER_KEY) };
+    let method = || Method::GcpIam { service_account: ACCOUNT.into(), key: OTHER_KEY.public_pem().into() };
     let auth = |path: &str| Auth::GcpIam { identity_id: "id".into(), service_account_key_file_path: path.into() };
     let (_key, path) = file(&account_key());
     // Google signs with a key of its own what the account may have signed.
     let iam = ScriptedServer::answering(|request| {
         let payload = request.json()["payload"].as_str().map(str::to_owned).unwrap_or_default();
         let claims: Value = serde_json::from_str(&payload).unwrap_or_default();
-        Reply::json(200, &json!({"keyId": "g", "signedJwt": jwt(&OTHER_KEY, &claims)}))
+        Reply::json(200, &json!({"keyId": "g", "signedJwt": OTHER_KEY.sign(&claims)}))
     })
     .await;
     let ambient = || Ambient { gcp_iam_credentials: iam.url(), ..Ambient::default() };
@@ -226,10 +212,10 @@ async fn google_with_a_service_accounts_key() {
 
 #[tokio::test]
 async fn a_google_key_file_that_is_none_is_told_without_its_content() {
-    let method = || Method::GcpIam { service_account: ACCOUNT.into(), key: public_pem(&KEY) };
+    let method = || Method::GcpIam { service_account: ACCOUNT.into(), key: KEY.public_pem().into() };
     let file_of = |content: &str| file(content);
     let evil = account_key().replace(ACCOUNT, "a@b/../hunter2");
-    let no_key = account_key().replace(&json!(private_pem(&KEY)).to_string(), "\"hunter2\"");
+    let no_key = account_key().replace(&json!(KEY.private_pem()).to_string(), "\"hunter2\"");
     for (content, wrong) in [
         ("hunter2", "it is not a JSON key file"),
         ("{}", "\"type\" is missing"),
@@ -265,9 +251,14 @@ async fn aws_with_a_signed_question() {
     };
     accepted(pair(method(), auth(), ambient("secret", None))).await;
     accepted(pair(method(), auth(), ambient("secret", Some("session")))).await;
-    let error = refused(pair(method(), auth(), ambient("other", None))).await;
+    let error = refused(500, pair(method(), auth(), ambient("other", None))).await;
     assert_eq!(error.operation, "MachineIdentityLoginViaAwsAuth");
-    assert!(error.message.contains("allows the account and the role of the operator's pod"), "{error}");
+    assert_eq!(
+        error.message,
+        "Infisical fails at the login with auth.awsAuthCredentials, as it also does when a cloud does not accept the \
+         proof; if it stays so, check identityId, and that the identity's AWS Auth allows the account and the role of \
+         the operator's pod"
+    );
 }
 
 /// The environment of this process must not change while other tests run, so that a process of its own looks into it.
@@ -328,11 +319,11 @@ async fn oracle_with_a_signed_request() {
         tenancy: "ocid1.tenancy.oc1..t".into(),
         user: "ocid1.user.oc1..u".into(),
         fingerprint: "20:3b".into(),
-        key: public_pem(&KEY),
+        key: KEY.public_pem().into(),
     };
-    let auth = |key: &KeyPair, user: &str, region: &str| Auth::Oci {
+    let auth = |key: &Issuer, user: &str, region: &str| Auth::Oci {
         identity_id: "id".into(),
-        private_key: private_pem(key).into(),
+        private_key: key.private_pem().into(),
         private_key_passphrase: None,
         fingerprint: "20:3b\n".into(),
         user_id: user.into(),
@@ -342,7 +333,7 @@ async fn oracle_with_a_signed_request() {
     let (user, region) = ("ocid1.user.oc1..u", "eu-frankfurt-1");
     accepted(pair(method(), auth(&KEY, user, region), Ambient::default())).await;
     for wrong in [auth(&OTHER_KEY, user, region), auth(&KEY, "ocid1.user.oc1..v", region)] {
-        let error = refused(pair(method(), wrong, Ambient::default())).await;
+        let error = refused(500, pair(method(), wrong, Ambient::default())).await;
         assert_eq!(error.operation, "MachineIdentityLoginViaOciAuth");
     }
 }
@@ -375,10 +366,28 @@ async fn the_sub_organization_is_part_of_the_login() {
 }
 
 #[tokio::test]
+async fn an_identity_that_a_sub_organization_does_not_know_is_told_apart_from_a_wrong_proof() {
+    let server = ScriptedServer::answering(|_| {
+        let message = "Identity not authorized to access sub organization team-a";
+        Reply::json(401, &json!({"statusCode": 401, "error": "UnauthorizedError", "message": message}))
+    })
+    .await;
+    let mut config = config(&server.url());
+    config.scope.organization_slug = Some("team-a".into());
+    let error = store(config).check().await.expect_err("another organization");
+    assert_eq!((error.kind, error.status), (ErrorKind::InvalidConfig, Some(401)));
+    assert_eq!(
+        error.message,
+        "the machine identity is no member of the sub-organization in secretsScope.organizationSlug; add it there, or \
+         correct the slug"
+    );
+}
+
+#[tokio::test]
 async fn an_identity_without_such_a_login_is_a_wrong_setting_and_never_a_missing_secret() {
     let server = server_with(Settings::default(), vec![]);
     let mut config = config(server.url());
-    config.auth = Auth::Jwt { identity_id: "id".into(), jwt: jwt(&KEY, &json!({})).into() };
+    config.auth = Auth::Jwt { identity_id: "id".into(), jwt: KEY.sign(&json!({})).into() };
     let error = store(config).check().await.expect_err("no identity");
     assert_eq!((error.kind, error.status), (ErrorKind::InvalidConfig, Some(404)));
     assert_eq!(
@@ -386,4 +395,106 @@ async fn an_identity_without_such_a_login_is_a_wrong_setting_and_never_a_missing
         "Infisical knows no machine identity with such a login; check auth.jwtAuthCredentials.identityId, hostAPI, and \
          the identity's authentication methods in Infisical"
     );
+}
+
+/// The credentials of `method`, where the value of `blank` is nothing but white space.
+fn credentials(method: &str, blank: &str) -> Auth {
+    let value = |field: &str, good: &str| if field == blank { " \n".into() } else { good.into() };
+    let optional = |field: &str, good: &str| Some(value(field, good));
+    let identity_id = value("identityId", "id");
+    match method {
+        "awsAuthCredentials" => Auth::Aws { identity_id },
+        "azureAuthCredentials" => Auth::Azure { identity_id, resource: optional("resource", "r") },
+        "gcpIamAuthCredentials" => {
+            let service_account_key_file_path = value("serviceAccountKeyFilePath", "/k");
+            Auth::GcpIam { identity_id, service_account_key_file_path }
+        }
+        "gcpIdTokenAuthCredentials" => Auth::GcpIdToken { identity_id },
+        "jwtAuthCredentials" => Auth::Jwt { identity_id, jwt: value("jwt", "j") },
+        "kubernetesAuthCredentials" => {
+            Auth::Kubernetes { identity_id, service_account_token_path: optional("serviceAccountTokenPath", "/t") }
+        }
+        "ldapAuthCredentials" => Auth::Ldap {
+            identity_id,
+            ldap_username: value("ldapUsername", "u"),
+            ldap_password: value("ldapPassword", "p"),
+        },
+        "ociAuthCredentials" => Auth::Oci {
+            identity_id,
+            private_key: value("privateKey", KEY.private_pem()),
+            private_key_passphrase: optional("privateKeyPassphrase", "p"),
+            fingerprint: value("fingerprint", "20:3b"),
+            user_id: value("userId", "ocid1.user"),
+            tenancy_id: value("tenancyId", "ocid1.tenancy"),
+            region: value("region", "eu-frankfurt-1"),
+        },
+        "tokenAuthCredentials" => Auth::Token { access_token: value("accessToken", "t") },
+        _ => Auth::Universal { client_id: value("clientId", "c"), client_secret: value("clientSecret", "s") },
+    }
+}
+
+#[tokio::test]
+async fn each_value_that_a_login_needs_is_missed_by_its_name() {
+    let made = |method: &str, blank: &str| {
+        let mut config = config("http://127.0.0.1:1");
+        config.auth = credentials(method, blank);
+        let keys = AwsKeys {
+            access_key_id: "AKID".into(),
+            secret_access_key: "secret".into(),
+            session_token: None,
+            region: "eu-central-1".into(),
+        };
+        config.ambient.aws = Some(keys);
+        Infisical::new(config, Arc::new(Unobserved))
+    };
+    let oci = ["identityId", "fingerprint", "userId", "tenancyId", "region"];
+    for (method, needed) in [
+        #[cfg(feature = "aws")]
+        ("awsAuthCredentials", &["identityId"][..]),
+        ("azureAuthCredentials", &["identityId"][..]),
+        ("gcpIamAuthCredentials", &["identityId", "serviceAccountKeyFilePath"]),
+        ("gcpIdTokenAuthCredentials", &["identityId"]),
+        ("jwtAuthCredentials", &["identityId", "jwt"]),
+        ("kubernetesAuthCredentials", &["identityId"]),
+        ("ldapAuthCredentials", &["identityId", "ldapUsername", "ldapPassword"]),
+        ("ociAuthCredentials", &oci),
+        ("tokenAuthCredentials", &["accessToken"]),
+        ("universalAuthCredentials", &["clientId", "clientSecret"]),
+    ] {
+        assert!(made(method, "").is_ok(), "{method}");
+        for field in needed {
+            let error = made(method, field).expect_err("a missing value");
+            assert_eq!(error.kind, ErrorKind::InvalidConfig);
+            assert_eq!(error.message, format!("the value that auth.{method}.{field} refers to is empty"));
+        }
+    }
+    for (method, not_needed) in [
+        ("azureAuthCredentials", "resource"),
+        ("kubernetesAuthCredentials", "serviceAccountTokenPath"),
+        ("ociAuthCredentials", "privateKeyPassphrase"),
+    ] {
+        assert!(made(method, not_needed).is_ok(), "{method}.{not_needed}");
+    }
+}
+
+#[tokio::test]
+async fn files_that_never_end_are_not_read() {
+    let key = Auth::GcpIam { identity_id: "id".into(), service_account_key_file_path: "/dev/zero".into() };
+    let token = Auth::Kubernetes { identity_id: "id".into(), service_account_token_path: Some("/dev/zero".into()) };
+    for (auth, field) in [
+        (key, "gcpIamAuthCredentials.serviceAccountKeyFilePath"),
+        (token, "kubernetesAuthCredentials.serviceAccountTokenPath"),
+    ] {
+        let mut config = config("http://127.0.0.1:1");
+        config.auth = auth;
+        let error = store(config).check().await.expect_err("no file");
+        assert_eq!(error.kind, ErrorKind::InvalidConfig);
+        assert_eq!(
+            error.message,
+            format!(
+                "the file that auth.{field} names is no regular file of the operator's pod; name a file that is mounted \
+                 there"
+            )
+        );
+    }
 }

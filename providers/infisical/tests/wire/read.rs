@@ -71,12 +71,13 @@ async fn versions_are_numbers() {
         absent.message,
         "there is no version 3 of the secret A in folder / of environment dev of project web-x1y2"
     );
-    for wrong in ["latest", "0", "-1", "1.0"] {
+    assert_eq!(text(&fetch_one(&store, version("A", "latest")).await), "two");
+    for wrong in ["newest", "0", "-1", "1.0"] {
         let error = fetch_one(&store, version("A", wrong)).await.expect_err("no number");
         assert_eq!(error.kind, ErrorKind::InvalidConfig, "{wrong}");
         assert_eq!(
             error.message,
-            "the version of the key A is not a whole number from 1 on, which is how Infisical counts them"
+            "the version of the key A is neither latest nor a whole number from 1 on, which is how Infisical counts them"
         );
     }
 }

@@ -1,9 +1,9 @@
 //! Wrong settings and bad days, in the words that a user reads.
 
-use keyferry_core::{ErrorKind, Provider, Query, Retry};
+use keyferry_core::{Error, ErrorKind, Provider, Query, Retry};
 use keyferry_fakes::{
     faults::Fault,
-    infisical::{Contents, Identity, InfisicalServer, Project, Rule, Settings},
+    infisical::{Absence, Contents, Identity, InfisicalServer, Project, Rule, Settings},
     server::{Certificate, Listen},
 };
 use keyferry_infisical::{Auth, Infisical, InfisicalConfig};
@@ -12,8 +12,8 @@ use keyferry_testkit::{Reply, ScriptedServer};
 use serde_json::json;
 
 use crate::fixtures::{
-    PROJECT, at, calls, config, dev, fetch, list, put, refused, scoped, server, server_with, store, universal, value,
-    wrong,
+    PROJECT, at, calls, config, dev, fetch, list, put, refused, scoped, server, server_with, store, universal,
+    universal_identity, value, wrong,
 };
 
 /// A change to good settings, and the message that it leads to.
@@ -110,29 +110,37 @@ fn elsewhere(url: &str, project: &str, environment: &str, recursive: bool) -> In
 
 #[tokio::test]
 async fn a_wrong_slug_is_an_error_and_never_empty_values() {
-    let server = server();
-    put(&server, "/", "A", "a");
     let no_project = "there is no environment dev of project wbe: the machine identity knows no project with this slug; \
                       correct secretsScope.projectSlug (the slug stands in the project's settings)";
     let no_environment = "there is no environment dve of project web-x1y2: the project has no environment with this slug; \
                           correct secretsScope.environmentSlug";
-    for (project, environment, message) in [("wbe", "dev", no_project), ("web-x1y2", "dve", no_environment)] {
-        for recursive in [false, true] {
-            let store = elsewhere(server.url(), project, environment, recursive);
-            let mut errors = vec![
-                store.check().await.expect_err("a wrong slug"),
-                refused(&store, "A").await,
-                refused(&store, "x/A").await,
-                list(&store, Query::default()).await.expect_err("a wrong slug"),
-            ];
-            errors.extend(
-                fetch(&store, &["A", "B"].map(at)).await.into_iter().map(|answer| answer.expect_err("a wrong slug")),
-            );
-            for error in errors {
-                assert_eq!((error.kind, error.message.as_str()), (ErrorKind::InvalidConfig, message));
+    for absence in [Absence::Empty, Absence::NotFound] {
+        let server = server_with(Settings { absence, ..Settings::default() }, vec![universal_identity()]);
+        put(&server, "/", "A", "a");
+        for (project, environment, message) in [("wbe", "dev", no_project), ("web-x1y2", "dve", no_environment)] {
+            for recursive in [false, true] {
+                let store = elsewhere(server.url(), project, environment, recursive);
+                for error in everything_refused(&store).await {
+                    assert_eq!((error.kind, error.message.as_str()), (ErrorKind::InvalidConfig, message));
+                }
             }
         }
     }
+}
+
+/// What each kind of call is told, if all fail.
+async fn everything_refused(store: &Infisical) -> Vec<Error> {
+    let mut errors = vec![
+        store.check().await.expect_err("a wrong slug"),
+        refused(store, "A").await,
+        refused(store, "x/A").await,
+        list(store, Query::default()).await.expect_err("a wrong slug"),
+    ];
+    let scattered: Vec<_> = (0..10).map(|number| at(&format!("{number}/A"))).collect();
+    for together in [&["A", "B"].map(at)[..], &scattered] {
+        errors.extend(fetch(store, together).await.into_iter().map(|answer| answer.expect_err("a wrong slug")));
+    }
+    errors
 }
 
 #[tokio::test]

@@ -1,13 +1,16 @@
-//! Access tokens that end.
+//! Access tokens that end, and that are ended.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
-use keyferry_core::{ErrorKind, Provider};
+use keyferry_core::{Call, CallObserver, ErrorKind, Provider};
 use keyferry_fakes::{
     faults::Fault,
     infisical::{Expiry, Identity, Method, Settings},
 };
-use keyferry_infisical::Auth;
+use keyferry_infisical::{Auth, Infisical};
 use keyferry_testkit::{Reply, ScriptedServer};
 use serde_json::json;
 
@@ -141,4 +144,76 @@ async fn a_given_token_is_used_as_it_is_and_its_end_is_told() {
         "{error}"
     );
     assert_eq!(server.counts().of("login"), 0);
+}
+
+#[tokio::test]
+async fn what_a_login_gave_is_revoked_in_the_end() {
+    let server = server();
+    put(&server, "/", "A", "a");
+    let store = store(config(server.url()));
+    store.close().await;
+    assert_eq!(server.counts().of("revoke-token"), 0, "there was no login");
+    assert_eq!(value(&store, "A").await, "a");
+    store.close().await;
+    store.close().await;
+    assert_eq!((server.revoked_tokens(), server.counts().of("revoke-token")), (1, 1));
+    assert_eq!(value(&store, "A").await, "a");
+    assert_eq!(calls(&server), [2, 0, 2]);
+}
+
+#[tokio::test]
+async fn a_token_that_cannot_be_revoked_harms_nobody() {
+    let server = server();
+    put(&server, "/", "A", "a");
+    let store = store(config(server.url()));
+    assert_eq!(value(&store, "A").await, "a");
+    server.expire_tokens();
+    store.close().await;
+    assert_eq!((server.revoked_tokens(), server.counts().of("revoke-token")), (0, 1));
+    assert_eq!(value(&store, "A").await, "a");
+    server.faults().set("revoke-token", Fault::Status { status: 500, retry_after: None });
+    store.close().await;
+    assert_eq!(value(&store, "A").await, "a");
+}
+
+#[derive(Debug, Default)]
+struct Heard(Mutex<Vec<&'static str>>);
+
+impl CallObserver for Heard {
+    fn called(&self, call: Call) {
+        self.0.lock().expect("not poisoned").push(call.operation);
+    }
+}
+
+#[tokio::test]
+async fn a_revocation_is_the_public_apis_and_counts_as_a_call() {
+    let server = ScriptedServer::answering(|request| match request.path.as_str() {
+        "/api/v1/auth/universal-auth/login" => Reply::json(200, &json!({"accessToken": "t", "expiresIn": 60})),
+        "/api/v1/auth/token/revoke" => Reply::json(200, &json!({"message": "Successfully revoked access token"})),
+        _ => Reply::json(200, &json!({"secrets": [{"secretKey": "A"}]})),
+    })
+    .await;
+    let heard = Arc::new(Heard::default());
+    let store = Infisical::new(config(&server.url()), heard.clone()).expect("good settings");
+    assert_eq!(store.check().await, Ok(()));
+    store.close().await;
+    let operations = heard.0.lock().expect("not poisoned").clone();
+    assert_eq!(operations, ["MachineIdentityLoginViaUniversalAuth", "GetSecretsV3", "RevokeAccessToken"]);
+    let requests = server.requests();
+    assert_eq!(requests[2].line(), "POST /api/v1/auth/token/revoke");
+    assert_eq!(requests[2].json(), json!({"accessToken": "t"}));
+}
+
+#[tokio::test]
+async fn a_given_token_is_not_ours_to_revoke() {
+    let server = server();
+    server.grant(Identity::new("by-token", Method::Token { access_token: "given".into() }, PROJECT));
+    put(&server, "/", "A", "a");
+    let mut config = config(server.url());
+    config.auth = Auth::Token { access_token: "given".into() };
+    let store = store(config);
+    assert_eq!(value(&store, "A").await, "a");
+    store.close().await;
+    assert_eq!(server.counts().of("revoke-token"), 0);
+    assert_eq!(value(&store, "A").await, "a");
 }

@@ -23,7 +23,8 @@ async fn pages_follow_each_other_and_hold_no_values() {
     let first = rig.store.list(&Query::default(), Instant::now()).await.expect("a page");
     assert_eq!(first.items.iter().map(|item| item.name.as_str()).collect::<Vec<_>>(), ["a", "b"]);
     assert_eq!(first.items[0].tags["team"], "blue");
-    let last = rig.store.list(&Query { after: first.next.clone(), ..Query::default() }, Instant::now()).await.expect("a page");
+    let last =
+        rig.store.list(&Query { after: first.next.clone(), ..Query::default() }, Instant::now()).await.expect("a page");
     assert_eq!((last.items.len(), &last.next), (1, &None));
     assert!(rig.finish()[0].header("accept").contains("as=PartialObjectMetadataList"));
 }

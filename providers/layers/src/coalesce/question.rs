@@ -57,7 +57,7 @@ impl Question for Query {
     fn size(answer: &Arc<Page>) -> usize {
         let of = |item: &Listed| {
             let tags = item.tags.iter().map(|(key, value)| key.len() + value.len());
-            size_of::<Listed>() + item.name.as_str().len() + tags.sum::<usize>()
+            size_of::<Listed>() + item.name.as_str().len() + item.known_as().len() + tags.sum::<usize>()
         };
         answer.items.iter().map(of).sum()
     }

@@ -72,6 +72,15 @@ impl<'a> Bench<'a> {
         stored
     }
 
+    /// Stores a JSON object under the name for `label`, with a member that is found nowhere else.
+    pub(super) async fn put_object(&self, label: &str, member: &str, json: &str) -> Verdict<(RemoteName, Stored)> {
+        self.remember(SecretBytes::from(member));
+        let name = self.subject.name(label);
+        let stored = self.subject.put_object(&name, json).await?;
+        sleep(Duration::from_millis(1)).await;
+        Ok((name, stored))
+    }
+
     fn remember(&self, secret: SecretBytes) {
         let mut secrets = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
         if !secrets.contains(&secret) {

@@ -9,6 +9,21 @@ pub(super) async fn check(bench: &Bench<'_>) -> Verdict {
     bench.check().await.map_err(|error| Stop::Fail(format!("the login does not work: {error:?}")))
 }
 
+/// A login that was given back is replaced by one new one.
+pub(super) async fn closed(bench: &Bench<'_>) -> Verdict {
+    let (name, stored) = bench.put_any("closed-login").await?;
+    bench.reads(&name, &stored).await?;
+    let before = bench.subject.logins();
+    bench.subject.provider().close().await;
+    bench.reads(&name, &stored).await?;
+    match (before, bench.subject.logins()) {
+        (Some(before), Some(after)) if after > before + 1 => {
+            fail(format!("{} logins where one was needed", after - before))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// A login that has ended costs one new one, however many callers notice it at the same time.
 pub(super) async fn expired(bench: &Bench<'_>) -> Verdict {
     let mut stored = Vec::new();

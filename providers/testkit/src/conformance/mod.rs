@@ -26,12 +26,13 @@ use crate::{Outcome, Report, Subject};
 type Case = for<'a> fn(&'a Bench<'a>) -> BoxFuture<'a, Verdict>;
 
 /// In this order, because a refused login is the end of all calls, and silence is judged over everything before it.
-const CASES: [(&str, Case); 24] = [
+const CASES: [(&str, Case); 26] = [
     ("check", |bench| Box::pin(logins::check(bench))),
     ("get", |bench| Box::pin(reads::get(bench))),
     ("unicode", |bench| Box::pin(reads::unicode(bench))),
     ("binary", |bench| Box::pin(reads::binary(bench))),
     ("64 kB", |bench| Box::pin(reads::large(bench))),
+    ("property", |bench| Box::pin(reads::property(bench))),
     ("missing", |bench| Box::pin(reads::missing(bench))),
     ("deleted", |bench| Box::pin(reads::deleted(bench))),
     ("denied", |bench| Box::pin(reads::denied(bench))),
@@ -48,6 +49,7 @@ const CASES: [(&str, Case); 24] = [
     ("empty answer", |bench| Box::pin(faults::empty_answer(bench))),
     ("half answer", |bench| Box::pin(faults::half_answer(bench))),
     ("black hole", |bench| Box::pin(faults::black_hole(bench))),
+    ("closed login", |bench| Box::pin(logins::closed(bench))),
     ("expired login", |bench| Box::pin(logins::expired(bench))),
     ("refused login", |bench| Box::pin(logins::refused(bench))),
     ("silence", |bench| Box::pin(ready(bench::silence(bench)))),

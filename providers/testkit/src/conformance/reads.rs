@@ -28,6 +28,22 @@ pub(super) async fn large(bench: &Bench<'_>) -> Verdict {
     bench.reads(&name, &stored).await
 }
 
+/// The operator selects properties. What it needs for that is the document as it was stored, with all digits of numbers
+/// that no floating point holds.
+pub(super) async fn property(bench: &Bench<'_>) -> Verdict {
+    const PORT: &str = "9007199254740993";
+    if bench.can.properties {
+        return Err(Stop::Skip("the backend selects them by the store's own rules".into()));
+    }
+    let member = value("property");
+    let json = format!(r#"{{"port": {PORT}, "user": {{"name": "{member}"}}}}"#);
+    let (name, stored) = bench.put_object("property", &member, &json).await?;
+    let answer = bench.fetch_one(Locator::latest(name)).await?;
+    expect_value(&answer, &stored)?;
+    let fetched = answer.ok().and_then(|fetched| fetched.value.expose_str().map(|text| text.contains(PORT)));
+    if fetched == Some(true) { Ok(()) } else { fail("a number has lost digits") }
+}
+
 pub(super) async fn missing(bench: &Bench<'_>) -> Verdict {
     let at = Locator::latest(bench.subject.name("missing"));
     expect_kind(&bench.fetch_one(at).await?, &[ErrorKind::NotFound])

@@ -63,6 +63,7 @@ enum Vice {
     ListsForEver,
     LosesAnAnswer,
     MissingIsEmpty,
+    RoundsNumbers,
     ShowsValues,
     TroubleIsMissing,
 }
@@ -92,7 +93,7 @@ impl Provider for Bad {
         match self.vice {
             Vice::AnswersInAnyOrder => answers.reverse(),
             Vice::LosesAnAnswer => drop(answers.pop()),
-            Vice::ListsForEver | Vice::MissingIsEmpty | Vice::ShowsValues | Vice::TroubleIsMissing => {}
+            _ => {}
         }
         answers.into_iter().map(|answer| self.spoil(answer)).collect()
     }
@@ -117,6 +118,10 @@ impl Bad {
             (Vice::TroubleIsMissing, Err(error)) if error.kind == ErrorKind::Unavailable => {
                 Err(Error { kind: ErrorKind::NotFound, ..error })
             }
+            (Vice::RoundsNumbers, Ok(fetched)) => {
+                let text = fetched.value.expose_str().unwrap_or_default().replace("740993", "740992");
+                Ok(Arc::new(Fetched::new(SecretBytes::from(text), None)))
+            }
             (Vice::ShowsValues, Ok(fetched)) => {
                 tracing::info!("read {}", fetched.value.expose_str().unwrap_or_default());
                 Ok(fetched)
@@ -132,6 +137,7 @@ async fn each_vice_is_noticed() {
         (Vice::AnswersInAnyOrder, &["batch"][..]),
         (Vice::ListsForEver, &["list", "find by path", "find by tags"]),
         (Vice::MissingIsEmpty, &["missing", "deleted", "absent version", "batch"]),
+        (Vice::RoundsNumbers, &["binary", "property"]),
         (Vice::ShowsValues, &["silence"]),
         (Vice::TroubleIsMissing, &["server error"]),
     ] {

@@ -148,7 +148,7 @@ impl State {
             .iter()
             .filter(|(name, secret)| below(name.as_str()) && tagged(secret))
             .filter(|(name, _)| query.after.as_deref().is_none_or(|after| name.as_str() > after))
-            .map(|(name, secret)| Listed { name: name.clone(), tags: secret.tags.clone() });
+            .map(|(name, secret)| Listed { name: name.clone(), alias: None, tags: secret.tags.clone() });
         let items: Vec<_> = matching.by_ref().take(PAGE).collect();
         let more = matching.next().is_some();
         let next = items.last().filter(|_| more).map(|last| last.name.to_string());

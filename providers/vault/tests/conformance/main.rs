@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use keyferry_core::{Provider, RemoteName, SecretBytes, Unobserved, Version, canonical_object};
 use keyferry_testkit::{Able, Cannot, Fault, ScriptedServer, Stored, Subject, conformance};
 use keyferry_vault::{Auth, KvVersion, LoginMethod, Vault, VaultConfig};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::server::{ROLE_ID, SECRET_ID, Server};
 
@@ -59,8 +59,12 @@ impl Subject for ScriptedVault {
 
     async fn put(&self, name: &RemoteName, value: &[u8]) -> Able<Stored> {
         let text = std::str::from_utf8(value).map_err(|_| Cannot("values are JSON, so text"))?;
-        let data = json!({"value": text});
-        let reads_as = canonical_object(data.to_string().as_bytes()).expect("an object");
+        self.put_object(name, &json!({"value": text}).to_string()).await
+    }
+
+    async fn put_object(&self, name: &RemoteName, json: &str) -> Able<Stored> {
+        let data: Value = serde_json::from_str(json).expect("JSON");
+        let reads_as = canonical_object(json.as_bytes()).expect("an object");
         let mut state = self.state();
         let versions = &mut state.secrets.entry(name.as_str().to_owned()).or_default().versions;
         versions.push(data);

@@ -154,6 +154,29 @@ async fn a_static_token_that_has_ended_is_told_from_a_denied_path() {
     }
 }
 
+/// Every server says it in these words of a token that it knows, and in others of one that it does not.
+#[tokio::test]
+async fn a_token_that_may_not_look_itself_up_is_none_that_has_ended() {
+    let forbidden = || refused(403, &["1 error occurred:\n\t* permission denied\n\n"]);
+    let rig = Rig::expecting(token(), [(LOOKUP, forbidden()), (READ, forbidden()), (LOOKUP, forbidden())]).await;
+    assert_eq!(rig.vault.check().await, Ok(()));
+    assert_eq!(rig.failure("a").await.kind, ErrorKind::AccessDenied);
+    rig.finish();
+
+    let script = [
+        (LOGIN, granted("t-1", 3600)),
+        (READ, value()),
+        (READ, forbidden()),
+        (LOOKUP, forbidden()),
+        (LOOKUP, forbidden()),
+    ];
+    let rig = Rig::expecting(app_role(), script).await;
+    assert!(rig.value("a").await.is_ok());
+    assert_eq!(rig.failure("a").await.kind, ErrorKind::AccessDenied);
+    assert_eq!(rig.vault.check().await, Ok(()));
+    rig.finish();
+}
+
 #[tokio::test]
 async fn a_check_proves_the_login() {
     let rig = Rig::expecting(token(), [(LOOKUP, known()), (LOOKUP, denied())]).await;

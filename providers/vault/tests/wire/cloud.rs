@@ -331,10 +331,23 @@ mod aws {
 
     #[tokio::test]
     async fn a_refused_aws_login_says_what_to_check() {
-        let config = iam(keys("s"), None, None);
-        let rig = Rig::expecting(config, [(AWS_LOGIN, refused(400, &["entry for role web not found"]))]).await;
-        let error = rig.vault.check().await.expect_err("a refusal");
-        assert_eq!(error.kind, ErrorKind::Unauthenticated);
-        assert!(error.message.contains("check vaultRole, which AWS principals it admits"), "{error}");
+        for (answer, kind, text) in [
+            ("entry for role web not found", ErrorKind::Unauthenticated, "vaultRole, which AWS principals it admits"),
+            (
+                "error validating X-Vault-AWS-IAM-Server-ID header: expected \"a\" but got \"hunter2\"",
+                ErrorKind::Unauthenticated,
+                "check vaultAwsIamServerID, which must be what iam_server_id_header_value is there",
+            ),
+            (
+                "error making upstream request: error making request: Post \"http://hunter2\": connection refused",
+                ErrorKind::Unavailable,
+                "no answer from the STS that auth/aws asks",
+            ),
+        ] {
+            let rig = Rig::expecting(iam(keys("s"), None, None), [(AWS_LOGIN, refused(400, &[answer]))]).await;
+            let error = rig.vault.check().await.expect_err("a refusal");
+            assert_eq!(error.kind, kind, "{error}");
+            assert!(error.message.contains(text) && !error.message.contains("hunter2"), "{error}");
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use keyferry_core::{ErrorKind, Provider, Query};
+use keyferry_core::{ErrorKind, Listed, Provider, Query};
 use keyferry_testkit::{Reply, Request};
 use keyferry_vault::{KvVersion, VaultConfig};
 use serde_json::json;
@@ -27,16 +27,26 @@ fn tree(request: &Request) -> Reply {
     }
 }
 
-async fn names(rig: &Rig, mut query: Query) -> Vec<String> {
-    let mut names = Vec::new();
+async fn listed(rig: &Rig, mut query: Query) -> Vec<Listed> {
+    let mut listed = Vec::new();
     loop {
         let page = rig.vault.list(&query, Instant::now()).await.expect("a page");
-        names.extend(page.items.iter().map(|listed| listed.name.to_string()));
-        match page.next {
-            Some(next) => query.after = Some(next),
-            None => break,
+        listed.extend_from_slice(&page.items);
+        query.after.clone_from(&page.next);
+        if query.after.is_none() {
+            return listed;
         }
     }
+}
+
+async fn names(rig: &Rig, query: Query) -> Vec<String> {
+    let mut names: Vec<_> = listed(rig, query).await.iter().map(|listed| listed.name.to_string()).collect();
+    names.sort();
+    names
+}
+
+async fn known_as(rig: &Rig, query: Query) -> Vec<String> {
+    let mut names: Vec<_> = listed(rig, query).await.iter().map(|listed| listed.known_as().to_owned()).collect();
     names.sort();
     names
 }
@@ -52,21 +62,41 @@ async fn all_folders_are_looked_into() {
     assert!(rig.heard.calls().iter().all(|(operation, _)| *operation == "ListSecrets"));
 }
 
+/// The names lead back to the secrets; what they are known as stays what it is elsewhere, letter by letter.
 #[tokio::test]
 async fn a_path_narrows_the_search() {
     let rig = Rig::answering(token(), tree).await;
-    for path in ["team", "team/", "kv/team", "/kv/team/"] {
+    for path in ["team", "team/", "/team", "kv/team", "kv/data/team"] {
         assert_eq!(names(&rig, below(path)).await, ["team/b", "team/c", "team/deep/d e"], "{path}");
+        let expected = ["b", "c", "deep/d e"].map(|name| format!("{path}/{name}"));
+        assert_eq!(known_as(&rig, below(path)).await, expected, "{path}");
     }
 }
 
 #[tokio::test]
 async fn without_a_mount_names_begin_with_it() {
     let rig = Rig::answering(VaultConfig { path: None, ..token() }, tree).await;
-    assert_eq!(names(&rig, below("kv/team")).await, ["kv/team/b", "kv/team/c", "kv/team/deep/d e"]);
+    for path in ["kv/team", "kv/data/team"] {
+        assert_eq!(names(&rig, below(path)).await, ["kv/team/b", "kv/team/c", "kv/team/deep/d e"]);
+        let expected = ["b", "c", "deep/d e"].map(|name| format!("{path}/{name}"));
+        assert_eq!(known_as(&rig, below(path)).await, expected);
+    }
     let error = rig.vault.list(&Query::default(), Instant::now()).await.expect_err("a failure");
     assert_eq!(error.kind, ErrorKind::InvalidConfig);
     assert!(error.message.contains("path"), "{error}");
+}
+
+/// A key that begins with the mount means the mount, so the name must say more.
+#[tokio::test]
+async fn a_folder_with_the_name_of_the_mount_is_found_as_such() {
+    let rig = Rig::answering(token(), |request| match request.line().as_str() {
+        "GET /v1/kv/metadata/?list=true" => keys(&["kv/"]),
+        "GET /v1/kv/metadata/kv/?list=true" => keys(&["x"]),
+        _ => refused(404, &[]),
+    })
+    .await;
+    assert_eq!(names(&rig, Query::default()).await, ["kv/data/kv/x"]);
+    assert_eq!(known_as(&rig, Query::default()).await, ["kv/x"]);
 }
 
 #[tokio::test]
@@ -96,8 +126,8 @@ async fn only_a_missing_beginning_is_not_found() {
         Err(ErrorKind::NotFound)
     );
     let mut page = rig.vault.list(&Query::default(), Instant::now()).await.expect("a page");
-    while let Some(next) = page.next {
-        let query = Query { after: Some(next), ..Query::default() };
+    while page.next.is_some() {
+        let query = Query { after: page.next.clone(), ..Query::default() };
         page = rig.vault.list(&query, Instant::now()).await.expect("the empty folder is no failure");
     }
 }
@@ -111,8 +141,19 @@ async fn a_denied_folder_fails_the_search() {
     })
     .await;
     let page = rig.vault.list(&Query::default(), Instant::now()).await.expect("a page");
-    let next = Query { after: page.next, ..Query::default() };
+    let next = Query { after: page.next.clone(), ..Query::default() };
     let error = rig.vault.list(&next, Instant::now()).await.expect_err("a failure");
     assert_eq!(error.kind, ErrorKind::AccessDenied);
     assert!(error.message.contains("kv/metadata/secret/"), "{error}");
+}
+
+#[tokio::test]
+async fn no_path_leads_out_of_the_mount() {
+    let rig = Rig::expecting(token(), []).await;
+    for path in ["..", "team/../../sys", ".\t./sys"] {
+        let error = rig.vault.list(&below(path), Instant::now()).await.expect_err(path);
+        assert_eq!(error.kind, ErrorKind::InvalidConfig);
+        assert!(error.message.starts_with("the path \"kv/metadata/"), "{error}");
+    }
+    rig.finish();
 }

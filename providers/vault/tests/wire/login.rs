@@ -32,9 +32,9 @@ async fn app_role_sends_both_ids() {
 
 #[tokio::test]
 async fn a_user_sends_the_exact_password() {
-    let method = || LoginMethod::Password { username: "jane doe".into(), password: " p\n".into() };
-    for path in ["userpass", "/ldap/corp/"] {
-        let line = format!("POST /v1/auth/{}/login/jane%20doe", path.trim_matches('/'));
+    let method = || LoginMethod::Password { username: " jane doe\n".into(), password: " p\n".into() };
+    for (path, mount) in [("userpass", "userpass"), ("/ldap//corp/", "ldap/corp")] {
+        let line = format!("POST /v1/auth/{mount}/login/jane%20doe");
         sends(login(path, method()), &line, json!({"password": " p\n"})).await;
     }
 }
@@ -47,6 +47,7 @@ async fn a_certificate_names_its_role_if_there_is_one() {
         identity: keyferry_vault::Identity {
             certificates: made.cert.pem().into_bytes(),
             key: made.signing_key.serialize_pem().into(),
+            field: "auth.cert",
         },
     };
     sends(login("cert", method(Some("web"))), "POST /v1/auth/cert/login", json!({"name": "web"})).await;
@@ -128,6 +129,17 @@ async fn a_refused_login_says_what_to_check() {
         assert_eq!(rig.heard.calls(), [("Login", Err(kind))]);
         rig.finish();
     }
+}
+
+#[tokio::test]
+async fn a_directory_that_does_not_answer_is_no_wrong_password() {
+    let method = LoginMethod::Password { username: "jane".into(), password: "p".into() };
+    let answer = refused(400, &["error connecting to host \"ldap://hunter2\": connection refused"]);
+    let rig = Rig::expecting(login("ldap", method), [("POST /v1/auth/ldap/login/jane", answer)]).await;
+    let error = rig.vault.check().await.expect_err("a failure");
+    assert_eq!(error.kind, ErrorKind::Unavailable);
+    assert!(error.message.contains("no answer from the directory that auth/ldap asks"), "{error}");
+    assert!(!error.message.contains("hunter2"), "{error}");
 }
 
 #[tokio::test]

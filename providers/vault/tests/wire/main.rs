@@ -6,3 +6,4 @@ mod find;
 mod login;
 mod read;
 mod rig;
+mod standby;

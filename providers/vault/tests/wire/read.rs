@@ -1,11 +1,12 @@
 //! Reading values and metadata.
 
-use keyferry_core::{ErrorKind, Provider, Retry, Version};
+use keyferry_core::{Error, ErrorKind, Provider, Query, Retry, Version};
 use keyferry_testkit::Reply;
-use keyferry_vault::{KvVersion, Vault, VaultConfig};
+use keyferry_vault::{Auth, KvVersion, Vault, VaultConfig};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
-use crate::rig::{READ, Rig, latest, metadata, refused, secret, token, version};
+use crate::rig::{MOUNT, READ, Rig, latest, metadata, mounted, refused, secret, token, version};
 
 #[tokio::test]
 async fn version_2_yields_canonical_json_and_the_version() {
@@ -35,7 +36,13 @@ async fn a_version_is_asked_for() {
     let rig = Rig::expecting(token(), [("GET /v1/kv/data/a?version=3", secret(&json!({"k": "old"}), 3))]).await;
     let fetched = rig.fetch(version("a", "3")).await.expect("a value");
     assert_eq!(fetched.value.expose_str(), Some(r#"{"k":"old"}"#));
-    assert_eq!(rig.fetch(version("a", "latest")).await.map_err(|error| error.kind), Err(ErrorKind::InvalidConfig));
+    for wrong in ["latest", "-1", "1.5", "1 "] {
+        let error = rig.fetch(version("a", wrong)).await.expect_err(wrong);
+        assert_eq!(error.kind, ErrorKind::InvalidConfig);
+        let text =
+            "the key a has a `version` that is not a number; name one that the secret has, or none for the newest";
+        assert_eq!(error.message, text);
+    }
     rig.finish();
 }
 
@@ -47,7 +54,7 @@ async fn several_keys_are_read_at_once_and_answered_in_order() {
     })
     .await;
     let keys: Vec<_> = ["a", "bad", "c"].map(latest).into();
-    let answers = rig.vault.fetch(&keys, tokio::time::Instant::now()).await;
+    let answers = rig.vault.fetch(&keys, Instant::now()).await;
     let texts: Vec<_> = answers
         .into_iter()
         .map(|answer| answer.map(|fetched| fetched.value.expose_str().map(str::to_owned)).map_err(|error| error.kind))
@@ -57,12 +64,32 @@ async fn several_keys_are_read_at_once_and_answered_in_order() {
 }
 
 #[tokio::test]
-async fn names_are_encoded_and_cannot_leave_the_mount() {
-    let rig = Rig::expecting(token(), [("GET /v1/kv/data/a%20b/c%3Fd", secret(&json!({}), 1))]).await;
-    assert_eq!(rig.value("a b/c?d").await, Ok("{}".into()));
-    let error = rig.failure("../../sys/policy").await;
-    assert_eq!(error.kind, ErrorKind::InvalidConfig);
-    assert!(error.message.contains("path segment"), "{error}");
+async fn names_are_encoded() {
+    for (key, path) in [
+        ("a b/c?d#e", "a%20b/c%3Fd%23e"),
+        ("50%/%2e%2e/x", "50%25/%252e%252e/x"),
+        ("ü/日本", "%C3%BC/%E6%97%A5%E6%9C%AC"),
+        ("/a//b/", "a/b"),
+        ("a+b;c&d=e:@", "a+b;c&d=e:@"),
+        (r"a\..\b", "a%5C..%5Cb"),
+    ] {
+        let line = format!("GET /v1/kv/data/{path}");
+        let rig = Rig::expecting(token(), [(line.as_str(), secret(&json!({}), 1))]).await;
+        assert_eq!(rig.value(key).await, Ok("{}".into()), "{key}");
+        rig.finish();
+    }
+}
+
+/// What is left of a tab in a URL is nothing, and of `.<tab>.` a segment `..`.
+#[tokio::test]
+async fn no_key_leads_out_of_its_mount() {
+    let rig = Rig::expecting(token(), []).await;
+    for key in ["../../sys/policy", "a/../../../sys/mounts", "a/./b", ".\t./.\t./sys/mounts", "a\n", ".\r./b"] {
+        let error = rig.failure(key).await;
+        assert_eq!(error.kind, ErrorKind::InvalidConfig, "{key:?}");
+        assert!(error.message.starts_with("the path \"kv/data/"), "{error}");
+        assert!(error.message.contains("must not have a") && !error.message.contains('\n'), "{error}");
+    }
     rig.finish();
 }
 
@@ -100,12 +127,21 @@ async fn version_1_has_neither_versions_nor_metadata() {
     rig.finish();
 }
 
-async fn kind(reply: Reply) -> (ErrorKind, Retry) {
-    let rig = Rig::expecting(VaultConfig { auth: keyferry_vault::Auth::None, ..token() }, [(READ, reply)]).await;
+async fn failure(reply: Reply) -> Error {
+    let config = VaultConfig { auth: Auth::None, ..token() };
+    let rig = Rig::answering(config, move |request| match request.line().as_str() {
+        READ => reply.clone(),
+        _ => mounted(2),
+    })
+    .await;
     let error = rig.failure("a").await;
     assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
-    assert_eq!(rig.heard.calls(), [("ReadSecretData", Err(error.kind))]);
-    rig.finish();
+    assert_eq!(rig.heard.calls()[0], ("ReadSecretData", Err(error.kind)));
+    error
+}
+
+async fn kind(reply: Reply) -> (ErrorKind, Retry) {
+    let error = failure(reply).await;
     (error.kind, error.retry)
 }
 
@@ -132,6 +168,58 @@ async fn only_two_answers_mean_that_a_secret_is_gone() {
 }
 
 #[tokio::test]
+async fn a_version_that_is_not_there_is_named() {
+    let script = [("GET /v1/kv/data/a?version=9", refused(404, &[])), (MOUNT, mounted(2))];
+    let rig = Rig::expecting(token(), script).await;
+    let error = rig.fetch(version("a", "9")).await.expect_err("no such version");
+    assert_eq!((error.kind, error.message.as_str()), (ErrorKind::NotFound, "there is no version 9 of kv/data/a"));
+    rig.finish();
+}
+
+#[tokio::test]
+async fn an_engine_without_versions_is_not_believed() {
+    let list = "GET /v1/kv/metadata/?list=true";
+    let metadata_of = "GET /v1/kv/metadata/a";
+    let absent = || refused(404, &[]);
+    let script = [
+        (READ, absent()),
+        (MOUNT, mounted(1)),
+        (metadata_of, absent()),
+        (MOUNT, mounted(1)),
+        (list, absent()),
+        (MOUNT, mounted(1)),
+    ];
+    let rig = Rig::expecting(token(), script).await;
+    let read = rig.failure("a").await;
+    let described = rig.fetch(metadata("a")).await.expect_err("no metadata");
+    let listed = rig.vault.list(&Query::default(), Instant::now()).await.expect_err("no names");
+    for error in [read, described, listed] {
+        assert_eq!(error.kind, ErrorKind::InvalidConfig);
+        let text = "the engine at kv is not KV version 2; set `version: v1` in the store, or correct `path`";
+        assert_eq!(error.message, text);
+    }
+    rig.finish();
+}
+
+#[tokio::test]
+async fn an_engine_is_asked_for_once_and_believed_where_nobody_tells() {
+    for told in [mounted(2), refused(403, &["preflight capability check returned 403"]), refused(404, &[])] {
+        let script = [(READ, refused(404, &[])), (MOUNT, told), (READ, refused(404, &[]))];
+        let rig = Rig::expecting(token(), script).await;
+        for _ in 0..2 {
+            assert_eq!(rig.failure("a").await.kind, ErrorKind::NotFound);
+        }
+        rig.finish();
+    }
+    let script =
+        [(READ, refused(404, &[])), (MOUNT, refused(500, &[])), (READ, refused(404, &[])), (MOUNT, mounted(2))];
+    let rig = Rig::expecting(token(), script).await;
+    assert_eq!(rig.failure("a").await.kind, ErrorKind::Unavailable, "nothing is certain yet");
+    assert_eq!(rig.failure("a").await.kind, ErrorKind::NotFound);
+    rig.finish();
+}
+
+#[tokio::test]
 async fn a_version_that_will_be_deleted_later_can_be_read() {
     let rig = Rig::expecting(token(), [(READ, Reply::json(200, &deleted(&json!({"k": "v"}))))]).await;
     assert_eq!(rig.value("a").await, Ok(r#"{"k":"v"}"#.into()));
@@ -142,6 +230,11 @@ async fn a_version_that_will_be_deleted_later_can_be_read() {
 async fn each_refusal_has_its_kind() {
     for (reply, expected) in [
         (refused(400, &["hunter2"]), (ErrorKind::InvalidConfig, Retry::Never)),
+        (refused(400, &["missing client token"]), (ErrorKind::Unauthenticated, Retry::Never)),
+        (
+            refused(400, &["Upgrading from non-versioned to versioned data. This backend will be unavailable"]),
+            (ErrorKind::Unavailable, Retry::Backoff),
+        ),
         (refused(403, &["permission denied"]), (ErrorKind::AccessDenied, Retry::Never)),
         (
             refused(403, &["2 errors occurred: permission denied, invalid token"]),
@@ -150,6 +243,7 @@ async fn each_refusal_has_its_kind() {
         (refused(412, &["required index state not present"]), (ErrorKind::Unavailable, Retry::Backoff)),
         (refused(429, &["quota"]), (ErrorKind::Throttled, Retry::Backoff)),
         (refused(472, &[]), (ErrorKind::Unavailable, Retry::Backoff)),
+        (refused(473, &[]), (ErrorKind::Unavailable, Retry::Backoff)),
         (refused(500, &["hunter2"]), (ErrorKind::Unavailable, Retry::Backoff)),
         (refused(503, &["Vault is sealed"]), (ErrorKind::Unavailable, Retry::Backoff)),
     ] {
@@ -174,12 +268,34 @@ async fn an_answer_without_data_is_malformed() {
     assert_eq!(kind(secret(&json!({"k": "hunter2"}), 1).truncated()).await, (ErrorKind::Malformed, Retry::Backoff));
 }
 
+fn refused_at_once(config: VaultConfig) -> Error {
+    Vault::new(config, std::sync::Arc::new(keyferry_core::Unobserved)).expect_err("cannot work")
+}
+
 #[test]
 fn a_wrong_address_is_named() {
     for server in ["", "vault:8200", "ftp://vault", "https://user:hunter2@vault"] {
         let config = VaultConfig { server: server.into(), ..VaultConfig::default() };
-        let error = Vault::new(config, std::sync::Arc::new(keyferry_core::Unobserved)).expect_err(server);
+        let error = refused_at_once(config);
         assert_eq!(error.kind, ErrorKind::InvalidConfig);
         assert!(error.message.starts_with("server: ") && !error.message.contains("hunter2"), "{error}");
+    }
+}
+
+#[test]
+fn settings_that_cannot_be_sent_are_named_before_anything_is() {
+    let address = || VaultConfig { server: "http://vault.example".into(), ..token() };
+    let static_token = |token: &str| VaultConfig { auth: Auth::Token(token.into()), ..address() };
+    let header = |name: &str| [(name.to_owned(), "hunter2".into())].into();
+    for (config, told) in [
+        (static_token(" \n"), "auth.tokenSecretRef: the token in the Secret is empty; put one there"),
+        (static_token("hunter2\nhunter3"), "auth.tokenSecretRef: the token in the Secret has a line break or another"),
+        (VaultConfig { headers: header("X Y"), ..address() }, "headers: \"X Y\" is not a name of an HTTP header"),
+        (VaultConfig { headers: header("Connection"), ..address() }, "headers: Connection is about the connection"),
+        (VaultConfig { namespace: Some("a\nb".into()), ..address() }, "namespace: the name has a line break"),
+    ] {
+        let error = refused_at_once(config);
+        assert_eq!(error.kind, ErrorKind::InvalidConfig);
+        assert!(error.message.starts_with(told) && !error.to_string().contains("hunter"), "{error}");
     }
 }

@@ -115,7 +115,14 @@ pub(crate) fn refused(status: u16, errors: &[&str]) -> Reply {
     Reply::json(status, &json!({"errors": errors}))
 }
 
+/// What a server says is mounted, for a KV engine of `version`.
+pub(crate) fn mounted(version: u8) -> Reply {
+    let options = json!({"version": version.to_string()});
+    Reply::json(200, &json!({"request_id": "q", "data": {"path": "kv/", "type": "kv", "options": options}}))
+}
+
 pub(crate) const LOGIN: &str = "POST /v1/auth/approle/login";
 pub(crate) const LOOKUP: &str = "GET /v1/auth/token/lookup-self";
+pub(crate) const MOUNT: &str = "GET /v1/sys/internal/ui/mounts/kv";
 pub(crate) const READ: &str = "GET /v1/kv/data/a";
 pub(crate) const RENEW: &str = "POST /v1/auth/token/renew-self";

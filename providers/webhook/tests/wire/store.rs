@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use keyferry_core::{ErrorKind, Provider, Retry, Unobserved};
 use keyferry_testkit::ScriptedServer;
-use keyferry_webhook::{Auth, Webhook, WebhookConfig};
+use keyferry_webhook::{Webhook, WebhookConfig};
 
 use crate::rig::{Rig, config};
 
@@ -31,14 +31,6 @@ fn what_cannot_be_used_is_named() {
         assert_eq!(error.kind, ErrorKind::InvalidConfig, "{error}");
         assert!(error.message.contains(words) && !error.to_string().contains("hunter2"), "{error}");
     }
-}
-
-#[test]
-fn ntlm_is_refused_with_a_way_out() {
-    let config = WebhookConfig { url: "https://h".into(), auth: Auth::Ntlm, ..WebhookConfig::default() };
-    let error = Webhook::new(config, Arc::new(Unobserved)).expect_err("no NTLM");
-    assert_eq!(error.kind, ErrorKind::Unsupported);
-    assert!(error.message.contains("auth.ntlm is not supported; let the server accept"), "{error}");
 }
 
 #[tokio::test]

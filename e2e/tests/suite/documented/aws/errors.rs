@@ -1,11 +1,10 @@
 //! The errors that the page tells.
 
 use anyhow::Result;
-use keyferry_e2e::harness::{Fault, Relay};
+use keyferry_e2e::harness::{AWS_ACCOUNT, Fault, Moto, Relay};
 use serde_json::{Value, json};
 
 use super::Stage;
-use super::moto::{ACCOUNT, Moto};
 use crate::support::{Manifest, secret_store};
 
 /// How STS answers.
@@ -25,8 +24,8 @@ fn read(key: &str) -> impl FnOnce(Manifest) -> Manifest {
 
 async fn of_secrets(stage: &mut Stage, moto: &Moto) -> Result<()> {
     let create = json!({ "Name": "team/old", "SecretString": "x", "ClientRequestToken": super::TOKEN });
-    moto.secrets_manager(ACCOUNT, "CreateSecret", &create).await?;
-    moto.secrets_manager(ACCOUNT, "DeleteSecret", &json!({ "SecretId": "team/old" })).await?;
+    moto.secrets_manager(AWS_ACCOUNT, "CreateSecret", &create).await?;
+    moto.secrets_manager(AWS_ACCOUNT, "DeleteSecret", &json!({ "SecretId": "team/old" })).await?;
     stage.reader_says("there is no secret", "aws", read("team/nothing")).await?;
     stage.reader_says("secret … is marked for deletion", "aws", read("team/old")).await?;
     stage.tenant.apply(&secret_store("parameters", aws("ParameterStore", &json!({})))).await?;
@@ -58,6 +57,12 @@ async fn of_logins(stage: &mut Stage, relay: &Relay) -> Result<()> {
             "wrong-key",
             "<ErrorResponse><Error><Code>SignatureDoesNotMatch</Code></Error></ErrorResponse>",
         ),
+        (
+            "the time of the operator's node is not AWS's",
+            "wrong-clock",
+            "<ErrorResponse><Error><Code>SignatureDoesNotMatch</Code><Message>Signature expired: 20260101T000000Z is now \
+             earlier than 20260101T001000Z</Message></Error></ErrorResponse>",
+        ),
     ];
     for (error, name, body) in refusals {
         relay.fail(Fault::Answer { status: 403, headers: XML, body });
@@ -86,9 +91,24 @@ async fn of_refusals(stage: &mut Stage, relay: &Relay) -> Result<()> {
         relay.fail(Fault::Answer { status: 400, headers: &["Content-Type: application/x-amz-json-1.1"], body });
         stage.reader_says(error, "aws", read(&format!("team/other-{number}"))).await?;
     }
+    of_others(stage, relay).await?;
     relay.fail(Fault::Down);
     stage.store_says("AWS cannot be reached", "lost", aws("SecretsManager", &json!({}))).await?;
     relay.recover();
+    Ok(())
+}
+
+/// What proxies and load balancers say.
+async fn of_others(stage: &mut Stage, relay: &Relay) -> Result<()> {
+    let answers = [
+        ("something on the way to AWS denies", 403, "parameters"),
+        ("the server did not answer about … as AWS does", 404, "aws"),
+        ("AWS, or what stands before it, failed on", 503, "parameters"),
+    ];
+    for (error, status, store) in answers {
+        relay.fail(Fault::Answer { status, headers: &["Content-Type: text/html"], body: "<html>blocked</html>" });
+        stage.reader_says(error, store, read(&format!("/team/{status}"))).await?;
+    }
     Ok(())
 }
 

@@ -1,15 +1,13 @@
 //! Logins as somebody whom a cloud vouches for. One key signs whatever a cloud or its user would.
 
 use anyhow::Result;
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use keyferry_e2e::harness::run_dir::RunDir;
 use keyferry_e2e::harness::{OperatorSpec, Relay};
 use keyferry_fakes::infisical::{InfisicalServer, Method};
-use rcgen::{KeyPair, PKCS_RSA_SHA256, RsaKeySize, SigningKey};
-use serde_json::{Value, json};
+use keyferry_fakes::keys::Issuer;
+use serde_json::json;
 
-use super::{Stage, grant, reads};
+use super::{Stage, grant, reads, reads_anywhere};
 use crate::documented::canned::always;
 
 /// The machine identity that the page names.
@@ -24,7 +22,7 @@ const END: u64 = 32_503_680_000;
 
 /// The clouds, as the operator sees them.
 pub(super) struct Clouds {
-    key: KeyPair,
+    key: Issuer,
     azure: Relay,
     google_metadata: Relay,
     google_iam: Relay,
@@ -32,19 +30,19 @@ pub(super) struct Clouds {
 
 impl Clouds {
     pub(super) async fn start() -> Result<Self> {
-        let key = KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048)?;
+        let key = Issuer::default();
         let azure = json!({
             "iss": format!("https://sts.windows.net/{AZURE_TENANT}/"), "aud": "https://management.azure.com", "exp": END,
         });
         let machine =
             json!({ "iss": "https://accounts.google.com", "aud": IDENTITY, "email": GOOGLE_ACCOUNT, "exp": END });
         let account = json!({ "sub": GOOGLE_ACCOUNT, "aud": IDENTITY, "exp": END });
-        let azure = json!({ "access_token": signed(&key, &azure)? });
-        let account = json!({ "keyId": "k", "signedJwt": signed(&key, &account)? });
+        let azure = json!({ "access_token": key.sign(&azure) });
+        let account = json!({ "keyId": "k", "signedJwt": key.sign(&account) });
         // All live as long as the tests.
         Ok(Self {
             azure: always(200, azure.to_string().leak()).await?,
-            google_metadata: always(200, signed(&key, &machine)?.leak()).await?,
+            google_metadata: always(200, key.sign(&machine).leak()).await?,
             google_iam: always(200, account.to_string().leak()).await?,
             key,
         })
@@ -63,7 +61,7 @@ impl Clouds {
 
     /// Tries every section about a cloud.
     pub(super) async fn tries_all(&self, stage: &mut Stage, server: &InfisicalServer) -> Result<()> {
-        let key = self.key.public_key_pem();
+        let key = self.key.public_pem().to_owned();
         let (access_key_id, secret_access_key) = (AWS_KEY.0.to_owned(), AWS_KEY.1.to_owned());
         grant(stage, "AWS Auth", server, Method::Aws { access_key_id, secret_access_key })?;
         reads(stage, "AWS Auth", server, &[]).await?;
@@ -71,7 +69,7 @@ impl Clouds {
         let resource = stage.value("Azure Auth", "/stringData/resource")?;
         let method = Method::Azure { tenant_id: AZURE_TENANT.to_owned(), resource, key: key.clone() };
         grant(stage, "Azure Auth", server, method)?;
-        reads(stage, "Azure Auth", server, &[]).await?;
+        reads_anywhere(stage, "Azure Auth", server, ["identity-id", "resource"], &[]).await?;
 
         let heading = "GCP Auth of type GCE";
         let service_account = GOOGLE_ACCOUNT.to_owned();
@@ -82,11 +80,12 @@ impl Clouds {
         let heading = "GCP Auth of type IAM";
         grant(stage, heading, server, Method::GcpIam { service_account, key })?;
         let file = json!({
-            "type": "service_account", "client_email": GOOGLE_ACCOUNT, "private_key": self.key.serialize_pem(),
+            "type": "service_account", "client_email": GOOGLE_ACCOUNT, "private_key": self.key.private_pem(),
         });
-        let (dir, documented) = (RunDir::create("google")?, stage.value(heading, "/stringData/key-path")?);
+        let dir = RunDir::create("google")?;
         let path = dir.write("key.json", &file.to_string())?.display().to_string();
-        reads(stage, heading, server, &[(&documented, &path)]).await?;
+        let documented = stage.value(heading, "/stringData/key-path")?;
+        reads_anywhere(stage, heading, server, ["identity-id", "key-path"], &[(&documented, &path)]).await?;
         self.oracle(stage, server).await
     }
 
@@ -96,20 +95,12 @@ impl Clouds {
             tenancy: stage.value(heading, "/stringData/tenancy-ocid")?,
             user: stage.value(heading, "/stringData/user-ocid")?,
             fingerprint: stage.value(heading, "/stringData/fingerprint")?,
-            key: self.key.public_key_pem(),
+            key: self.key.public_pem().to_owned(),
         };
         grant(stage, heading, server, method)?;
         let documented = stage.value(heading, "/stringData/private-key")?;
         let indented = |pem: &str| pem.trim_end().replace('\n', "\n    ");
-        let (documented, key) = (indented(&documented), indented(&self.key.serialize_pem()));
+        let (documented, key) = (indented(&documented), indented(self.key.private_pem()));
         reads(stage, heading, server, &[(&documented, &key)]).await
     }
-}
-
-/// A token with these claims.
-fn signed(key: &KeyPair, claims: &Value) -> Result<String> {
-    let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
-    let message = format!("{}.{}", part(&json!({ "alg": "RS256", "kid": "k" })), part(claims));
-    let signature = URL_SAFE_NO_PAD.encode(key.sign(message.as_bytes())?);
-    Ok(format!("{message}.{signature}"))
 }

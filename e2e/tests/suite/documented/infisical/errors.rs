@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{ENVIRONMENT, PROJECT, Stage};
 use crate::documented::canned::always;
-use crate::support::{Manifest, credential, secret_store};
+use crate::support::{Manifest, cluster_store, credential, secret_store};
 
 /// The store of the section on Universal Auth still works, and its Secret is there.
 pub(super) async fn provoke(stage: &mut Stage, server: &InfisicalServer) -> Result<()> {
@@ -24,8 +24,15 @@ async fn logins(stage: &mut Stage, url: &str) -> Result<()> {
     let with = |auth: &Value| provider(url, auth);
 
     stage.store_says("names no way to log in", "no-method", with(&json!({}))).await?;
-    let own = json!({ "kubernetesAuthCredentials": { "identityId": wrong("id") } });
-    stage.store_says("would send the operator's own token", "own-token", with(&own)).await?;
+    let file = json!({ "identityId": wrong("id"), "serviceAccountKeyFilePath": wrong("path") });
+    for (name, auth) in [
+        ("own-token", json!({ "kubernetesAuthCredentials": { "identityId": wrong("id") } })),
+        ("own-file", json!({ "gcpIamAuthCredentials": file })),
+    ] {
+        stage.store_says("would show a file of the operator's pod", name, with(&auth)).await?;
+    }
+    let azure = json!({ "azureAuthCredentials": { "identityId": wrong("id") } });
+    stage.store_says("would show a token of the operator's node", "own-node", with(&azure)).await?;
     let refused = universal(("infisical", "client-id"), ("wrong", "secret"));
     stage.store_says("Infisical refuses the login", "refused", with(&refused)).await?;
     let ldap = json!({ "identityId": wrong("id"), "ldapUsername": wrong("id"), "ldapPassword": wrong("secret") });
@@ -33,10 +40,27 @@ async fn logins(stage: &mut Stage, url: &str) -> Result<()> {
     stage.store_says("Infisical knows no machine identity", "unknown", with(&unknown)).await?;
     let token = json!({ "tokenAuthCredentials": { "accessToken": wrong("secret") } });
     stage.store_says("the access token is not accepted", "ended", with(&token)).await?;
-    let file = json!({ "identityId": wrong("id"), "serviceAccountKeyFilePath": wrong("path") });
-    stage.store_says("the file that auth", "no-file", with(&json!({ "gcpIamAuthCredentials": file }))).await?;
+    cluster_stores(stage, url).await?;
     let elsewhere = always(404, r#"{ "message": "not here" }"#).await?;
     stage.store_says("the server does not know this API", "lost", provider(elsewhere.url(), &token)).await
+}
+
+async fn cluster_stores(stage: &mut Stage, url: &str) -> Result<()> {
+    let namespace = stage.tenant.name().to_owned();
+    let wrong = |key: &str| json!({ "name": "wrong", "key": key, "namespace": namespace });
+    let with_path = |id: Value, path: Value| {
+        let auth = json!({ "gcpIamAuthCredentials": { "identityId": id, "serviceAccountKeyFilePath": path } });
+        provider(url, &auth)
+    };
+    let nowhere = json!({ "name": "wrong", "key": "id" });
+    for (error, provider) in [
+        ("…, which a ClusterSecretStore must set", with_path(nowhere, wrong("path"))),
+        ("the file that auth", with_path(wrong("id"), wrong("path"))),
+    ] {
+        stage.tenant.apply(&cluster_store(&namespace, &namespace, provider)).await?;
+        stage.says(error, "ClusterSecretStore", &namespace).await?;
+    }
+    Ok(())
 }
 
 async fn scopes(stage: &mut Stage, url: &str) -> Result<()> {

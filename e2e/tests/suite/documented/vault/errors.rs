@@ -25,6 +25,9 @@ async fn of_readers(stage: &mut Stage, bao: &Bao) -> Result<()> {
     stage.reader_says("the token may not use", "vault", read("elsewhere/db", "password")).await?;
     stage.reader_says("there is no secret/data/", "vault", read("prod/nothing", "password")).await?;
     stage.reader_says("version … of … has been deleted", "vault", read("prod/deleted", "password")).await?;
+    let version = json!({ "secretKey": "value", "remoteRef": { "key": "prod/db", "version": "99" } });
+    stage.reader_says("there is no version … of …", "vault", |es| es.add("data", version)).await?;
+    stage.reader_says("the path \"…\" must not have", "vault", read("prod/../../sys/mounts", "x")).await?;
     stage.reader_says("the secret has no property", "vault", read("prod/db", "nothing")).await
 }
 
@@ -48,11 +51,17 @@ async fn of_settings(stage: &mut Stage, bao: &Bao) -> Result<()> {
         provider["vault"][field] = json!(value);
         provider
     };
-    for (name, provider) in [("nowhere", with("path", "nowhere")), ("v1", with("version", "v1"))] {
+    bao.mount_kv("old", KvVersion::V1).await?;
+    let stores = [("nowhere", with("path", "nowhere")), ("v1", with("version", "v1")), ("old", with("path", "old"))];
+    for (name, provider) in stores {
         stage.tenant.apply(&secret_store(name, provider)).await?;
     }
     stage.reader_says("no secrets engine is mounted", "nowhere", password).await?;
     stage.reader_says("the engine does not know", "v1", password).await?;
+    stage.reader_says("the engine at … is not KV version 2", "old", password).await?;
+    let mut lengthy = vault(bao.url(), "secret");
+    lengthy["vault"]["headers"] = json!({ "Content-Length": "2" });
+    stage.store_says("headers: …", "lengthy", lengthy).await?;
     let version = json!({ "secretKey": "value", "remoteRef": { "key": "prod/db", "version": "1" } });
     stage.reader_says("KV version 1 keeps no versions", "v1", |es| es.add("data", version)).await?;
     stage.store_says("there is no such namespace", "no-namespace", with("namespace", "nowhere")).await

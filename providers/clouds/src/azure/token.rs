@@ -1,4 +1,4 @@
-//! The answer of whoever gives out tokens.
+//! The answer of whoever gives out tokens of Azure.
 
 use std::time::Duration;
 
@@ -22,8 +22,11 @@ enum Seconds {
     Text(String),
 }
 
-/// The token in `answer`; whoever asked has looked at other statuses than 2xx.
-pub(super) fn issued(answer: &Answer) -> Result<Lease<SecretBytes>> {
+/// The token that Entra ID or a metadata service has given in `answer`; whoever asked has looked at other statuses than
+/// 2xx.
+///
+/// Fails with [`ErrorKind::Malformed`] where there is none.
+pub fn issued(answer: &Answer) -> Result<Lease<SecretBytes>> {
     let Issued { access_token, expires_in } = answer.json()?;
     if access_token.is_empty() {
         return Err(answer.error(ErrorKind::Malformed, format!("the answer about {} holds no token", answer.about())));

@@ -1,24 +1,36 @@
 //! Moto, which speaks AWS's APIs, with everything in memory.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, ensure};
-use keyferry_e2e::harness::process::Process;
-use keyferry_e2e::harness::{free_port, run_dir::RunDir, tool, wait};
 use reqwest::RequestBuilder;
 use serde_json::Value;
 
+use super::layout::tool;
+use super::ports::free_port;
+use super::process::Process;
+use super::run_dir::RunDir;
+use super::wait::while_running;
+
 /// The account of everybody whom moto does not know.
-pub(super) const ACCOUNT: &str = "123456789012";
+pub const AWS_ACCOUNT: &str = "123456789012";
 
 const REGION: &str = "eu-west-1";
+
+/// Takes some seconds: it imports all services.
+const START_DEADLINE: Duration = Duration::from_secs(60);
 
 const POLICY_NAME: (&str, &str) = ("PolicyName", "reader");
 const POLICY: (&str, &str) = (
     "PolicyDocument",
-    r#"{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "secretsmanager:*", "Resource": "*"}]}"#,
+    r#"{"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Action": ["secretsmanager:*", "sts:AssumeRole"], "Resource": "*"}
+    ]}"#,
 );
 
-/// A running moto. Unlike AWS it lets everybody in, until [`Moto::enforce`].
-pub(super) struct Moto {
+/// A running moto. Unlike AWS it lets everybody in, until [`Moto::enforce`]. Dropping it ends it.
+#[derive(Debug)]
+pub struct Moto {
     // The process first: it ends before its files go.
     _process: Process,
     http: reqwest::Client,
@@ -27,14 +39,19 @@ pub(super) struct Moto {
 }
 
 /// What a client signs with.
-pub(super) struct Keys {
-    pub(super) id: String,
-    pub(super) secret: String,
-    pub(super) session_token: Option<String>,
+#[derive(Clone, Debug)]
+pub struct AwsKeys {
+    /// The access key id.
+    pub id: String,
+    /// The secret access key.
+    pub secret: String,
+    /// The token of a session.
+    pub session_token: Option<String>,
 }
 
 impl Moto {
-    pub(super) async fn start() -> Result<Self> {
+    /// Starts moto, without anything in it.
+    pub async fn start() -> Result<Self> {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let (dir, port) = (RunDir::create("moto")?, free_port()?);
         let arguments = ["-H".to_owned(), "127.0.0.1".to_owned(), "-p".to_owned(), port.to_string()];
@@ -42,8 +59,7 @@ impl Moto {
         let http = reqwest::Client::builder().no_proxy().build().context("failed to make an HTTP client")?;
         let url = format!("http://127.0.0.1:{port}");
         let accounts = format!("{url}/moto-api/data.json");
-        wait::eventually("moto is ready", wait::DEADLINE, async || {
-            process.ensure_running()?;
+        while_running(&mut [&mut process], "moto is ready", START_DEADLINE, async || {
             Ok(http.get(&accounts).send().await.ok().filter(|answer| answer.status().is_success()))
         })
         .await?;
@@ -51,39 +67,46 @@ impl Moto {
     }
 
     /// The base URL, for all services.
-    pub(super) fn url(&self) -> &str {
+    pub fn url(&self) -> &str {
         &self.url
     }
 
     /// Calls an operation of Secrets Manager in an account.
-    pub(super) async fn secrets_manager(&self, account: &str, operation: &str, body: &Value) -> Result<()> {
+    pub async fn secrets_manager(&self, account: &str, operation: &str, body: &Value) -> Result<()> {
         self.json("secretsmanager", &format!("secretsmanager.{operation}"), account, body).await
     }
 
     /// Calls an operation of Parameter Store in the account of everybody.
-    pub(super) async fn parameter_store(&self, operation: &str, body: &Value) -> Result<()> {
-        self.json("ssm", &format!("AmazonSSM.{operation}"), ACCOUNT, body).await
+    pub async fn parameter_store(&self, operation: &str, body: &Value) -> Result<()> {
+        self.json("ssm", &format!("AmazonSSM.{operation}"), AWS_ACCOUNT, body).await
     }
 
-    /// Makes a user that may read every secret.
-    pub(super) async fn user(&self, name: &str) -> Result<Keys> {
+    /// Makes a user that may read every secret and assume every role.
+    pub async fn user(&self, name: &str) -> Result<AwsKeys> {
         self.form("iam", &[("Action", "CreateUser"), ("UserName", name)]).await?;
         self.form("iam", &[("Action", "PutUserPolicy"), ("UserName", name), POLICY_NAME, POLICY]).await?;
-        Keys::of(&self.form("iam", &[("Action", "CreateAccessKey"), ("UserName", name)]).await?)
+        AwsKeys::of(&self.form("iam", &[("Action", "CreateAccessKey"), ("UserName", name)]).await?)
     }
 
-    /// Makes a role that may read every secret, and begins a session of it.
-    pub(super) async fn session(&self, name: &str) -> Result<Keys> {
+    /// Makes a role that may do the same, and begins a session of it.
+    pub async fn session(&self, name: &str) -> Result<AwsKeys> {
         let role = [("Action", "CreateRole"), ("RoleName", name), ("AssumeRolePolicyDocument", "{}")];
         self.form("iam", &role).await?;
         self.form("iam", &[("Action", "PutRolePolicy"), ("RoleName", name), POLICY_NAME, POLICY]).await?;
-        let arn = format!("arn:aws:iam::{ACCOUNT}:role/{name}");
+        let arn = format!("arn:aws:iam::{AWS_ACCOUNT}:role/{name}");
         let fields = [("Action", "AssumeRole"), ("RoleArn", &arn), ("RoleSessionName", "person")];
-        Keys::of(&self.form("sts", &fields).await?)
+        AwsKeys::of(&self.form("sts", &fields).await?)
+    }
+
+    /// The sessions of roles that were begun so far, with what each was asked for with: `role_arn`, `external_id`.
+    pub async fn sessions(&self) -> Result<Vec<Value>> {
+        let data = self.http.get(format!("{}/moto-api/data.json", self.url)).send().await?.error_for_status()?;
+        let data: Value = data.json().await.context("moto does not tell what it holds")?;
+        Ok(data["sts"]["AssumedRole"].as_array().cloned().unwrap_or_default())
     }
 
     /// From now on checks signatures and policies, as AWS does.
-    pub(super) async fn enforce(&self) -> Result<()> {
+    pub async fn enforce(&self) -> Result<()> {
         self.http.post(format!("{}/moto-api/reset-auth", self.url)).body("0").send().await?.error_for_status()?;
         Ok(())
     }
@@ -111,7 +134,7 @@ impl Moto {
     }
 }
 
-impl Keys {
+impl AwsKeys {
     fn of(answer: &str) -> Result<Self> {
         let element = |name: &str| {
             let (_, rest) = answer.split_once(&format!("<{name}>"))?;

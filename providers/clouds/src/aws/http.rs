@@ -1,4 +1,4 @@
-//! Connections: rustls with aws-lc-rs, the system's certificates, the process's proxies.
+//! Connections to AWS: rustls with aws-lc-rs, the system's certificates, the process's proxies.
 
 use std::time::Duration;
 
@@ -16,14 +16,14 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const IDLE_CONNECTIONS: usize = 8;
 
 /// A client whose connections all services of a store share.
-pub(crate) fn shared(proxies: ProxyConfig) -> SharedHttpClient {
+pub fn shared(proxies: ProxyConfig) -> SharedHttpClient {
     let settings = HttpConnectorSettings::builder().connect_timeout(CONNECT_TIMEOUT).build();
     let connector = connector(&settings, proxies);
     http_client_fn(move |_, _| connector.clone())
 }
 
 /// Connections with these time limits.
-pub(crate) fn connector(settings: &HttpConnectorSettings, proxies: ProxyConfig) -> SharedHttpConnector {
+pub(super) fn connector(settings: &HttpConnectorSettings, proxies: ProxyConfig) -> SharedHttpConnector {
     let connector = Connector::builder()
         .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
         .connector_settings(settings.clone())

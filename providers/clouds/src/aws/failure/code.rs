@@ -25,6 +25,8 @@ pub(super) fn kind_of(code: &str) -> Option<ErrorKind> {
         | "MissingAuthenticationTokenException"
         | "NotAuthorized"
         | "RequestExpired"
+        | "RequestInTheFuture"
+        | "RequestTimeTooSkewed"
         | "SignatureDoesNotMatch"
         | "UnrecognizedClientException" => ErrorKind::Unauthenticated,
         "InvalidResourceId" | "ParameterNotFound" | "ParameterVersionNotFound" | "ResourceNotFoundException" => {
@@ -70,13 +72,15 @@ pub(super) fn kind_of(code: &str) -> Option<ErrorKind> {
     })
 }
 
-/// What the status means, where AWS gives no code that is known. Only AWS itself can say that a secret is not there.
+/// What the status means, where AWS gives no code that is known. Only AWS itself can say that a secret is not there, or
+/// that it does not know the login.
 pub(super) fn kind_of_status(status: Option<u16>) -> ErrorKind {
     match status {
-        Some(401) => ErrorKind::Unauthenticated,
-        Some(403) => ErrorKind::AccessDenied,
+        Some(200..=299) => ErrorKind::Malformed,
+        Some(401 | 403) => ErrorKind::AccessDenied,
         Some(408) => ErrorKind::TimedOut,
         Some(429) => ErrorKind::Throttled,
+        Some(501) => ErrorKind::Unsupported,
         Some(500..) => ErrorKind::Unavailable,
         Some(_) | None => ErrorKind::InvalidConfig,
     }
@@ -89,6 +93,21 @@ pub(super) fn denied_action(message: &str) -> Option<&str> {
     let (service, name) = action.split_once(':')?;
     (is_word(name) && !service.is_empty() && service.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'))
         .then_some(action)
+}
+
+/// The sort of policy that an explanation like `… because no VPC endpoint policy allows the … action`, or `… with an
+/// explicit deny in a service control policy`, names.
+pub(super) fn denying_policy(message: &str) -> Option<&'static str> {
+    let policies = [
+        "VPC endpoint policy",
+        "service control policy",
+        "resource control policy",
+        "permissions boundary",
+        "session policy",
+        "resource-based policy",
+        "identity-based policy",
+    ];
+    policies.into_iter().find(|policy| message.contains(policy))
 }
 
 /// Codes and names of actions are words; anything else in their place is not shown.
