@@ -8,7 +8,7 @@ use keyferry_crds::{
     AkeylessAuth, AkeylessKubernetesAuth, AkeylessSecretRef, AkeylessSpec, SecretKeySelector, ServiceAccountSelector,
 };
 
-use super::{misled, required, tls, variable};
+use super::{is_vendors, misled, required, tls, variable};
 use crate::stores::{
     resolve::{Resolver, Unresolved},
     scope::Open,
@@ -21,7 +21,7 @@ pub(super) async fn provider(
 ) -> Result<Arc<dyn Provider>, Unresolved> {
     let (access_id, auth) = match &spec.auth_secret_ref.kubernetes_auth {
         Some(kubernetes) => kubernetes_auth(kubernetes, resolver).await?,
-        None => access_auth(&spec.auth_secret_ref, resolver).await?,
+        None => access_auth(&spec.auth_secret_ref, &spec.akeyless_gw_api_url, resolver).await?,
     };
     let config = AkeylessConfig {
         gateway_url: spec.akeyless_gw_api_url.clone(),
@@ -56,7 +56,11 @@ async fn kubernetes_auth(
     Ok((SecretBytes::from(auth.access_id.as_str()), auth_method))
 }
 
-async fn access_auth(auth: &AkeylessAuth, resolver: &mut Resolver<'_>) -> Result<(SecretBytes, Auth), Unresolved> {
+async fn access_auth(
+    auth: &AkeylessAuth,
+    gateway: &str,
+    resolver: &mut Resolver<'_>,
+) -> Result<(SecretBytes, Auth), Unresolved> {
     let (selectors, none) = (auth.selectors(), AkeylessSecretRef::default());
     let below = auth.secret_ref.as_ref().unwrap_or(&none);
     let id_field = field("accessID", below.access_id.as_ref());
@@ -75,13 +79,18 @@ async fn access_auth(auth: &AkeylessAuth, resolver: &mut Resolver<'_>) -> Result
     let auth = match kind {
         AccessType::AccessKey => Auth::AccessKey { access_key: param.required(resolver).await? },
         AccessType::AwsIam => Auth::AwsIam,
-        AccessType::AzureAd => Auth::AzureAd {
-            id: param.optional(resolver).await?,
-            service_account: match &auth.service_account_ref {
+        AccessType::AzureAd => {
+            let service_account = match &auth.service_account_ref {
                 Some(account) => Some(service_account("authSecretRef.serviceAccountRef", account, resolver).await?),
-                None => None,
-            },
-        },
+                None if is_vendors(gateway, |host| host.ends_with(".akeyless.io")) => None,
+                // The other clouds' proofs are good for this login alone; this one is a token for Azure's management API.
+                None => {
+                    resolver.may_show(AZURE_TOKEN, &type_field)?;
+                    None
+                }
+            };
+            Auth::AzureAd { id: param.optional(resolver).await?, service_account }
+        }
         AccessType::Gcp => Auth::Gcp { audience: param.optional(resolver).await? },
         AccessType::Kubernetes => {
             let problem = "is k8s, which needs more than a key; use authSecretRef.kubernetesAuth instead";
@@ -90,6 +99,8 @@ async fn access_auth(auth: &AkeylessAuth, resolver: &mut Resolver<'_>) -> Result
     };
     Ok((access_id, auth))
 }
+
+const AZURE_TOKEN: &str = "an Azure token of the operator's own, which may open more than Akeyless,";
 
 /// Where the selector that counts stands in the manifest; `below` is the one below `secretRef`.
 fn field(name: &str, below: Option<&SecretKeySelector>) -> String {
@@ -148,13 +159,22 @@ mod tests {
 
     /// How a store logs in, in a cluster with one Secret of these keys, or what stands in the way.
     async fn login(scope: Scope<'_>, auth: &Value, keys: &[(&str, &str)]) -> Result<(String, Auth), String> {
+        login_at("https://api.akeyless.io", scope, auth, keys).await
+    }
+
+    async fn login_at(
+        gateway: &str,
+        scope: Scope<'_>,
+        auth: &Value,
+        keys: &[(&str, &str)],
+    ) -> Result<(String, Auth), String> {
         let cluster = Cluster::holding([secret("akeyless", keys)]).await;
         let auth: AkeylessAuth = serde_json::from_value(auth.clone()).expect("a login");
         let login = cluster.resolve(scope, async |resolver| {
             let resolver = resolver.within("at");
             match &auth.kubernetes_auth {
                 Some(kubernetes) => kubernetes_auth(kubernetes, resolver).await,
-                None => access_auth(&auth, resolver).await,
+                None => access_auth(&auth, gateway, resolver).await,
             }
         });
         let (id, auth) = login.await?;
@@ -287,6 +307,29 @@ mod tests {
             let told = login(Scope::Cluster { consumer }, &whole, &[]).await.expect_err("no namespace");
             let expected = "authSecretRef.accessID has no `namespace`, which a ClusterSecretStore must set; set it";
             assert_eq!(told, format!("InvalidConfiguration: at.{expected}"));
+        }
+    }
+
+    #[tokio::test]
+    async fn an_azure_token_of_the_operator_goes_to_no_server_that_a_tenant_names() {
+        let keys = [("id", "p-1"), ("type", "azure_ad")];
+        let at_home = |name: &str| json!({"name": "akeyless", "namespace": "team", "key": name});
+        let auth = json!({"accessID": at_home("id"), "accessType": at_home("type")});
+        let mut own = auth.clone();
+        own["serviceAccountRef"] = json!({"name": "reader"});
+        for gateway in ["", "https://api.akeyless.io", "https://api.eu.akeyless.io/v2"] {
+            assert!(login_at(gateway, OWN, &auth, &keys).await.is_ok(), "{gateway}");
+        }
+        for gateway in ["https://gw.example", "http://api.akeyless.io", "https://akeyless.io.example", "nonsense"] {
+            assert_eq!(
+                login_at(gateway, OWN, &auth, &keys).await.expect_err(gateway),
+                "InvalidConfiguration: at.authSecretRef.accessType would show an Azure token of the operator's own, which may \
+                 open more than Akeyless, to the server that this SecretStore names; use another method, or a \
+                 ClusterSecretStore"
+            );
+            assert!(login_at(gateway, Scope::Cluster { consumer: None }, &auth, &keys).await.is_ok());
+            let told = login_at(gateway, OWN, &own, &keys).await.expect_err("there is no such account");
+            assert!(told.starts_with("MissingCredential"), "{told}");
         }
     }
 

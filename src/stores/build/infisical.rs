@@ -5,9 +5,8 @@ use std::sync::Arc;
 use keyferry_core::{CallObserver, Provider, SecretBytes};
 use keyferry_crds::{InfisicalOciAuth, InfisicalScope, InfisicalSpec, SecretKeySelector};
 use keyferry_infisical::{Ambient, Auth, Infisical, InfisicalConfig, Scope};
-use keyferry_rest::Url;
 
-use super::{misled, tls, variable};
+use super::{is_vendors, misled, tls, variable};
 use crate::stores::{
     resolve::{Resolver, Unresolved},
     scope::Open,
@@ -53,7 +52,7 @@ async fn auth(spec: &InfisicalSpec, resolver: &mut Resolver<'_>) -> Result<Auth,
         return Ok(Auth::Universal { client_id, client_secret });
     }
     if let Some(azure) = &auth.azure {
-        if !is_infisical_cloud(&spec.host_api) {
+        if !is_vendors(&spec.host_api, |host| CLOUD.contains(&host)) {
             resolver.may_show(NODE_TOKEN, "auth.azureAuthCredentials")?;
         }
         let mut read = Reader::ours(resolver, "auth.azureAuthCredentials");
@@ -111,12 +110,6 @@ const POD_FILE: &str = "a file of the operator's pod, or what it proves,";
 
 /// The vendor's own servers.
 const CLOUD: [&str; 3] = ["app.infisical.com", "eu.infisical.com", "us.infisical.com"];
-
-/// Whether nobody but the vendor sees what is shown to this server.
-fn is_infisical_cloud(host_api: &str) -> bool {
-    let vendors = |url: Url| url.scheme() == "https" && url.host_str().is_some_and(|host| CLOUD.contains(&host));
-    host_api.trim().is_empty() || Url::parse(host_api.trim()).is_ok_and(vendors)
-}
 
 async fn oci_auth(oci: &InfisicalOciAuth, resolver: &mut Resolver<'_>) -> Result<Auth, Unresolved> {
     let mut read = Reader::theirs(resolver, "auth.ociAuthCredentials");

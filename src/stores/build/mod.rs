@@ -27,7 +27,7 @@ use std::sync::Arc;
 
 use keyferry_core::{CallObserver, Provider};
 use keyferry_crds::{CaProvider, ProviderSpec, SecretKeySelector, SecretStoreSpec};
-use keyferry_rest::Tls;
+use keyferry_rest::{Tls, Url};
 
 use super::resolve::{Resolver, Unresolved};
 use crate::trouble::Trouble;
@@ -85,6 +85,12 @@ async fn tls(
     provider: Option<&CaProvider>,
 ) -> Result<Tls, Unresolved> {
     Ok(Tls { roots: resolver.roots(bundle, provider).await?, identity: None })
+}
+
+/// Whether nobody but the vendor sees what is shown to the server at `address`. None at all means the vendor's own.
+fn is_vendors(address: &str, is_known: impl Fn(&str) -> bool) -> bool {
+    let known = |url: Url| url.scheme() == "https" && url.host_str().is_some_and(&is_known);
+    address.trim().is_empty() || Url::parse(address.trim()).is_ok_and(known)
 }
 
 /// A selector that the manifest must have.

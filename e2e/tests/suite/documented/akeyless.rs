@@ -116,9 +116,12 @@ async fn clouds(stage: &mut Stage, gateway: &AkeylessGateway, cloud: &Issuer) ->
     let entra =
         || Method::AzureAd { keys: cloud.keys(), object_id: Some(OBJECT_ID.to_owned()), tenant: TENANT.to_owned() };
     ensure!(stage.value(managed, "/stringData/object-id")? == OBJECT_ID, "the page names another identity");
+    grant(gateway, &stage.value(managed, "/stringData/access-id")?, entra());
+    let (keys, read) =
+        (["access-id", "access-type", "object-id"], |es: Manifest| es.key("password", "/prod/db/password"));
+    stage.works_anywhere(managed, &keys, &[(SERVICE, gateway.url())], read, &[("password", VALUE)]).await?;
     let methods = [
         ("AWS", Method::AwsIam { keys: [(AWS_KEY.0.to_owned(), AWS_KEY.1.to_owned())].into() }),
-        (managed, entra()),
         ("Azure: the workload identity of a ServiceAccount", entra()),
         ("Google Cloud", Method::Gcp { audience: "akeyless.io".to_owned(), keys: cloud.keys() }),
     ];
@@ -168,6 +171,8 @@ async fn provoke(stage: &mut Stage, gateway: &AkeylessGateway) -> Result<()> {
     stage.store_says("accessType cannot be used", "unknown", unknown).await?;
     let kubernetes = provider(stage, url, &access_id, "k8s", Some("production")).await?;
     stage.store_says("accessType is k8s", "kubernetes", kubernetes).await?;
+    let azure = provider(stage, url, &access_id, "azure_ad", None).await?;
+    stage.store_says("accessType would show an Azure token", "azure", azure).await?;
     let elsewhere = always(404, "not here").await?;
     let lost = provider(stage, elsewhere.url(), &access_id, "api_key", Some("any")).await?;
     stage.store_says("no Akeyless API there knows the login", "lost", lost).await

@@ -119,16 +119,8 @@ async fn reads_anywhere(
     keys: [&str; 2],
     changes: Changes<'_>,
 ) -> Result<()> {
-    let namespace = stage.tenant.name().to_owned();
-    // The class keeps the operators of other tests away: they see the stores of the whole cluster.
-    let own = format!("spec:\n  controller: {namespace}\n  provider:");
-    let [first, second] = keys.map(|key| format!(", key: {key}"));
-    let place = |behind: &str| (format!("namespace: keyferry{behind}"), format!("namespace: {namespace}{behind}"));
-    let places = ["\n", &first, &second].map(place);
-    let mut all: Vec<_> = places.iter().map(|(from, to)| (from.as_str(), to.as_str())).collect();
-    all.push(("spec:\n  provider:", &own));
-    all.extend(changes);
-    reads(stage, heading, server, &all).await
+    let changes = [&[(SERVICE, server.url())], changes].concat();
+    stage.works_anywhere(heading, &keys, &changes, |es| es.key("password", "DB_PASSWORD"), &[("password", VALUE)]).await
 }
 
 async fn jwt(stage: &mut Stage, server: &InfisicalServer) -> Result<()> {

@@ -71,6 +71,27 @@ impl Stage {
         Ok(())
     }
 
+    /// As [`Stage::works`], of a ClusterSecretStore. Of the Secret that it refers to, it names these keys.
+    pub(super) async fn works_anywhere(
+        &mut self,
+        heading: &str,
+        keys: &[&str],
+        changes: Changes<'_>,
+        read: impl FnOnce(Manifest) -> Manifest,
+        expected: &[(&str, &str)],
+    ) -> Result<()> {
+        let namespace = self.tenant.name();
+        // The class keeps the operators of other tests away: they see the stores of the whole cluster.
+        let class = format!("spec:\n  controller: {namespace}\n  provider:");
+        let place =
+            |behind: String| (format!("namespace: keyferry{behind}"), format!("namespace: {namespace}{behind}"));
+        let own = ["\n".to_owned()].into_iter().chain(keys.iter().map(|key| format!(", key: {key}")));
+        let own: Vec<_> = own.map(place).chain([("spec:\n  provider:".to_owned(), class)]).collect();
+        let mut all: Vec<_> = own.iter().map(|(from, to)| (from.as_str(), to.as_str())).collect();
+        all.extend(changes);
+        self.works(heading, &all, read, expected).await
+    }
+
     /// The ExternalSecret of a section gets `expected`.
     pub(super) async fn syncs(&mut self, heading: &str, expected: &[(&str, &str)]) -> Result<()> {
         let applied = self.apply(heading, &[]).await?;
