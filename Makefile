@@ -27,18 +27,21 @@ test: tools ## every test: of all crates, and end to end against a real control 
 BACKENDS := akeyless aws azure fake gcp infisical kubernetes vault webhook
 
 .PHONY: lint
-lint: ## formatting, lints and documentation, as CI checks them
+lint: deny ## formatting, lints, documentation and dependencies, as CI checks them
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	@for backend in $(BACKENDS); do echo "the operator with $$backend alone"; \
 		cargo clippy --quiet --package keyferry --all-targets --no-default-features --features $$backend --locked -- -D warnings; done
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --locked --quiet
 
-# The tool is built the first time, some minutes; what it checks needs no network.
+CARGO_DENY := 0.20.2
+
+# The tool is built the first time, two minutes; what it checks needs no network.
 .PHONY: deny
 deny: ## licences, sources and unwanted crates among the dependencies, as deny.toml says
-	@test -x .cache/tools/bin/cargo-deny || cargo install cargo-deny --locked --root .cache/tools
-	.cache/tools/bin/cargo-deny --all-features check bans licenses sources
+	@.cache/tools/bin/cargo-deny --version 2>/dev/null | grep -qxF "cargo-deny $(CARGO_DENY)" || \
+		cargo install cargo-deny --version $(CARGO_DENY) --locked --root .cache/tools
+	.cache/tools/bin/cargo-deny --log-level error --all-features check bans licenses sources
 
 .PHONY: bench
 bench: tools ## what 1,000 syncs cost beside a plain client's writes; OBJECTS=n for another number
