@@ -82,25 +82,24 @@ impl<'a> Resolver<'a> {
     /// Whether the store may log in with the token of the operator's own ServiceAccount. Whoever may write a SecretStore
     /// names its server, and would be handed a token that reads every Secret of the cluster.
     pub(super) fn own_token(&self, field: &str) -> Result<PathBuf, Unresolved> {
-        match self.scope {
-            Scope::Cluster { .. } => Ok(PathBuf::from("/var/run/secrets/kubernetes.io/serviceaccount/token")),
-            Scope::Namespace(_) => {
-                let problem = "would send the operator's own token to the server that this SecretStore names; log in with \
-                               a ServiceAccount of the namespace, or use a ClusterSecretStore";
-                Err(self.invalid(field, problem))
-            }
-        }
+        let problem = "would send the operator's own token to the server that this SecretStore names; log in with a \
+                       ServiceAccount of the namespace, or use a ClusterSecretStore";
+        self.for_cluster_stores(field, problem)?;
+        Ok(PathBuf::from("/var/run/secrets/kubernetes.io/serviceaccount/token"))
     }
 
-    /// Whether the store may show its server something of the operator's that no namespace owns. Whoever may write a
-    /// SecretStore names that server.
+    /// Whether the store may show its server something of the operator's that no namespace owns.
     pub(super) fn may_show(&self, what: &str, field: &str) -> Result<(), Unresolved> {
+        let problem = "to the server that this SecretStore names; use another method, or a ClusterSecretStore";
+        self.for_cluster_stores(field, format!("would show {what} {problem}"))
+    }
+
+    /// Whoever may write a SecretStore names its server, so what is the operator's goes there from a ClusterSecretStore
+    /// only.
+    fn for_cluster_stores(&self, field: &str, problem: impl fmt::Display) -> Result<(), Unresolved> {
         match self.scope {
             Scope::Cluster { .. } => Ok(()),
-            Scope::Namespace(_) => {
-                let problem = "to the server that this SecretStore names; use another method, or a ClusterSecretStore";
-                Err(self.invalid(field, format!("would show {what} {problem}")))
-            }
+            Scope::Namespace(_) => Err(self.invalid(field, problem)),
         }
     }
 
