@@ -24,7 +24,7 @@ pub struct AuditLog {
 /// One request that the API server answered; a watch counts when it begins.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Request {
-    /// For example `system:serviceaccount:<namespace>:<name>`.
+    /// For example `system:serviceaccount:<namespace>:<name>`. Empty where the credential was refused.
     pub user: String,
     /// `get`, `list`, `watch`, `create`, `update`, `patch`, `delete` or `deletecollection`.
     pub verb: String,
@@ -122,6 +122,7 @@ struct Event {
 
 #[derive(Deserialize)]
 struct User {
+    #[serde(default)]
     username: String,
 }
 
@@ -181,6 +182,15 @@ mod tests {
         let request = request(entry).unwrap();
         assert_eq!((request.resource.as_str(), request.code), ("externalsecrets/status", 200));
         assert_eq!(request.answered.to_string(), "2026-11-01T10:00:00.25Z");
+    }
+
+    #[test]
+    fn a_request_may_be_nobodys() {
+        let entry = r#"{"stage":"ResponseStarted","verb":"get","user":{},"requestURI":"/x",
+            "responseStatus":{"metadata":{},"code":401},"stageTimestamp":"2026-11-01T10:00:00.250000Z"}"#;
+        assert_eq!(request(entry), None);
+        let request = request(&entry.replace("Started", "Complete")).unwrap();
+        assert_eq!((request.user.as_str(), request.code), ("", 401));
     }
 
     #[test]
