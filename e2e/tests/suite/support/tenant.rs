@@ -88,30 +88,30 @@ impl<'a> Tenant<'a> {
 
     /// Waits until an ExternalSecret is Ready and returns its target, which has the same name.
     pub(crate) async fn synced(&self, name: &str) -> Result<Secret> {
-        self.namespace.wait_for_ready("ExternalSecret", name, "True", &[]).await?;
-        self.namespace.wait_for_secret(name, |_| true).await
+        told(self.namespace.wait_for_ready("ExternalSecret", name, "True", &[]).await)?;
+        told(self.namespace.wait_for_secret(name, |_| true).await)
     }
 
     /// Waits until a Secret holds exactly these values.
     pub(crate) async fn holds(&self, name: &str, expected: &[(&str, &str)]) -> Result<Secret> {
         let expected = expected.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        self.namespace.wait_for_secret(name, |secret| values(secret) == expected).await
+        told(self.namespace.wait_for_secret(name, |secret| values(secret) == expected).await)
     }
 
     /// Waits until an ExternalSecret is not Ready and says all `parts`. Returns the message.
     pub(crate) async fn fails(&self, name: &str, parts: &[&str]) -> Result<String> {
-        let object = self.namespace.wait_for_ready("ExternalSecret", name, "False", parts).await?;
+        let object = told(self.namespace.wait_for_ready("ExternalSecret", name, "False", parts).await)?;
         message(&object)
     }
 
     /// Waits until a SecretStore is Ready.
     pub(crate) async fn store_works(&self, name: &str) -> Result<DynamicObject> {
-        self.namespace.wait_for_ready("SecretStore", name, "True", &[]).await
+        told(self.namespace.wait_for_ready("SecretStore", name, "True", &[]).await)
     }
 
     /// Waits until a SecretStore is not Ready and says all `parts`. Returns the message.
     pub(crate) async fn store_fails(&self, name: &str, parts: &[&str]) -> Result<String> {
-        let object = self.namespace.wait_for_ready("SecretStore", name, "False", parts).await?;
+        let object = told(self.namespace.wait_for_ready("SecretStore", name, "False", parts).await)?;
         message(&object)
     }
 
@@ -127,12 +127,13 @@ impl<'a> Tenant<'a> {
         self.kv.put("fence", &json!({ "up": "yes" })).await?;
         self.apply(&external_secret(name).store(store).property("up", "fence", "up")).await?;
         self.synced(name).await?;
-        wait::eventually("the audit log shows the fence", wait::DEADLINE, async || {
+        let noted = wait::eventually("the audit log shows the fence", wait::DEADLINE, async || {
             let requests = self.requests_since(mark)?;
-            let told = |request: &Request| request.resource == "externalsecrets/status" && request.name == name;
-            Ok(requests.iter().any(told).then_some(()))
+            let is_status = |request: &Request| request.resource == "externalsecrets/status" && request.name == name;
+            Ok(requests.iter().any(is_status).then_some(()))
         })
-        .await
+        .await;
+        told(noted)
     }
 
     /// The end of the control plane's audit log as of now.
@@ -162,10 +163,11 @@ impl<'a> Tenant<'a> {
     pub(crate) async fn ticks(&self, secret: &str, count: usize) -> Result<()> {
         let mark = self.reads()?;
         let what = format!("{secret} is read {count} times");
-        wait::eventually(&what, wait::DEADLINE, async || {
+        let read = wait::eventually(&what, wait::DEADLINE, async || {
             Ok((self.reads_since(mark, secret)?.len() >= count).then_some(()))
         })
-        .await
+        .await;
+        told(read)
     }
 
     /// The events in the namespace, as JSON.
@@ -178,7 +180,7 @@ impl<'a> Tenant<'a> {
     /// Waits for an event about an object.
     pub(crate) async fn tells(&self, kind: &str, name: &str, reason: &str, message: &str) -> Result<()> {
         let what = format!("an event {reason} with {message:?} about {kind} {name}");
-        wait::eventually(&what, wait::DEADLINE, async || {
+        let seen = wait::eventually(&what, wait::DEADLINE, async || {
             let found = self.events().await?.iter().any(|event| {
                 let about = &event["involvedObject"];
                 about["kind"] == kind
@@ -188,13 +190,21 @@ impl<'a> Tenant<'a> {
             });
             Ok(found.then_some(()))
         })
-        .await
+        .await;
+        told(seen)
     }
 
     /// A client that may do everything.
     pub(crate) fn client(&self) -> Client {
         self.namespace.client().clone()
     }
+}
+
+/// Says what was waited for in vain before the test's programs end and show their logs, so that whoever sees only the
+/// beginning of its output sees why it failed.
+#[expect(clippy::print_stderr, reason = "the test harness captures it and shows it with a failure")]
+fn told<T>(outcome: Result<T>) -> Result<T> {
+    outcome.inspect_err(|error| eprintln!("{error:#}"))
 }
 
 /// Fails if any sync of an ExternalSecret failed so far.
