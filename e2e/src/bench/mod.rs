@@ -25,7 +25,7 @@ use anyhow::Result;
 use jiff::Timestamp;
 use keyferry_e2e::harness::Operator;
 
-use self::floor::Floors;
+use self::floor::{Floor, PlainClient, Writing, warm_up};
 use self::isolation::Isolation;
 use self::load::{CLIENT_CONCURRENCY, HOUR};
 use self::meter::{Measure, Meter, Milestone, seconds};
@@ -51,14 +51,16 @@ pub(crate) struct Options {
 pub(crate) async fn run(Options { objects }: Options) -> Result<()> {
     let surroundings = Surroundings::start(objects).await?;
     say("floors: a plain client makes the same writes, 4, 8, 16 and 32 at a time")?;
-    let floors = Floors::measure(&surroundings).await?;
+    warm_up(&surroundings).await?;
+    let plain = PlainClient::at_its_best(&surroundings, Writing::Targets).await?;
+    say("cold: the operator starts; the plain client before and after it")?;
+    let cold = plain.beside(async || cold(&surroundings).await).await?;
 
-    say("cold: the operator starts")?;
-    let cold = cold(&surroundings, &floors).await?;
+    let plain = PlainClient::at_its_best(&surroundings, Writing::All).await?;
     let team = surroundings.team("warm").await?;
     let (mut operator, start) = idle_operator(&surroundings, &team).await?;
-    say("burst: a client creates everything while the operator runs")?;
-    let burst = burst(&surroundings, &team, &operator, &floors).await?;
+    say("burst: a client creates everything while the operator runs; the plain client before and after it")?;
+    let burst = plain.beside(async || burst(&surroundings, &team, &operator, plain.concurrency).await).await?;
     say(&format!("steady: {TICKS} ticks of {} s", INTERVAL.as_secs()))?;
     let steady = steady(&surroundings, &team, &operator).await?;
     say("rotation: every value changes")?;
@@ -67,12 +69,12 @@ pub(crate) async fn run(Options { objects }: Options) -> Result<()> {
     say("isolation: a slow store, alone and beside one that never answers")?;
     let isolation = Isolation::measure(&surroundings).await?;
 
-    let report = Report { objects, start, floors, phases: [cold, burst, steady, rotation], isolation };
+    let report = Report { objects, start, phases: [cold, burst, steady, rotation], isolation };
     writeln!(io::stdout(), "\n{}\n{}", report.table(), report.json())?;
     Ok(())
 }
 
-async fn cold(surroundings: &Surroundings, floors: &Floors) -> Result<Measure> {
+async fn cold(surroundings: &Surroundings) -> Result<Measure> {
     let objects = surroundings.objects;
     let team = surroundings.team("cold").await?;
     load::create_external_secrets(&team.client, &team.namespace, objects, HOUR, CLIENT_CONCURRENCY).await?;
@@ -82,7 +84,7 @@ async fn cold(surroundings: &Surroundings, floors: &Floors) -> Result<Measure> {
     let mut operator = team.operator().spawn()?.await_ready().await?;
     let end = meter.reach(Milestone::Synced(objects)).await?;
     meter.silence().await?;
-    let measure = meter.stop("cold", &operator, seconds(begin, end), Some(floors.cold.seconds))?;
+    let measure = meter.stop("cold", &operator, seconds(begin, end))?;
     load::verify(&team.client, &team.namespace, objects, load::Round::First).await?;
     operator.terminate().await?;
     Ok(measure)
@@ -98,14 +100,14 @@ async fn idle_operator(surroundings: &Surroundings, team: &Team) -> Result<(Oper
     Ok((operator, seconds(begin, ready)))
 }
 
-async fn burst(surroundings: &Surroundings, team: &Team, operator: &Operator, floors: &Floors) -> Result<Measure> {
+async fn burst(surroundings: &Surroundings, team: &Team, operator: &Operator, concurrency: usize) -> Result<Measure> {
     let objects = surroundings.objects;
     let mut meter = Meter::start(surroundings, team, Some(operator))?;
     let begin = Timestamp::now();
-    load::create_external_secrets(&team.client, &team.namespace, objects, HOUR, floors.burst.concurrency).await?;
+    load::create_external_secrets(&team.client, &team.namespace, objects, HOUR, concurrency).await?;
     let end = meter.reach(Milestone::Synced(objects)).await?;
     meter.silence().await?;
-    let measure = meter.stop("burst", operator, seconds(begin, end), Some(floors.burst.seconds))?;
+    let measure = meter.stop("burst", operator, seconds(begin, end))?;
     load::verify(&team.client, &team.namespace, objects, load::Round::First).await?;
     Ok(measure)
 }
@@ -119,7 +121,7 @@ async fn steady(surroundings: &Surroundings, team: &Team, operator: &Operator) -
     let meter = Meter::start(surroundings, team, Some(operator))?;
     let begin = Timestamp::now();
     tokio::time::sleep(INTERVAL * TICKS).await;
-    meter.stop("steady", operator, seconds(begin, Timestamp::now()), None)
+    meter.stop("steady", operator, seconds(begin, Timestamp::now()))
 }
 
 async fn rotation(surroundings: &Surroundings, team: &Team, operator: &Operator) -> Result<Measure> {
@@ -130,7 +132,8 @@ async fn rotation(surroundings: &Surroundings, team: &Team, operator: &Operator)
     meter.reach(Milestone::TargetsWritten(surroundings.objects)).await?;
     let slowest = meter.slowest_since(&changes)?;
     meter.silence().await?;
-    let measure = meter.stop("rotation", operator, slowest, Some(INTERVAL.as_secs_f64()))?;
+    let measure = meter.stop("rotation", operator, slowest)?;
+    let measure = Measure { floor: Some(Floor::Interval(INTERVAL)), ..measure };
     load::verify(&team.client, &team.namespace, surroundings.objects, load::Round::Second).await?;
     Ok(measure)
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::floor::{Floor, Floors};
+use super::floor::Floor;
 use super::isolation::{self, Isolation, Refresh};
 use super::meter::Measure;
 
@@ -15,7 +15,6 @@ pub(super) struct Report {
     pub(super) objects: usize,
     /// Seconds from the operator's start until its first store was Ready.
     pub(super) start: f64,
-    pub(super) floors: Floors,
     pub(super) phases: [Measure; 4],
     pub(super) isolation: Isolation,
 }
@@ -24,23 +23,23 @@ impl Report {
     /// For people.
     pub(super) fn table(&self) -> String {
         let mut table = format!(
-            "{} objects; start to first store Ready {:.2} s; floors at {} (cold) and {} (burst) requests at a time\n\n",
-            self.objects, self.start, self.floors.cold.concurrency, self.floors.burst.concurrency
+            "{} objects; start to first store Ready {:.2} s; floors of cold and burst: a plain client before and after\n\n",
+            self.objects, self.start
         );
         // Writing to a String cannot fail.
         let _ = writeln!(
             table,
-            "{:9} {:>8} {:>8} {:>6} {:>7} {:>7} {:>6} {:>7} {:>22}  Kubernetes requests",
+            "{:9} {:>8} {:>15} {:>6} {:>7} {:>7} {:>6} {:>7} {:>22}  Kubernetes requests",
             "phase", "seconds", "floor", "ratio", "reads", "logins", "CPU s", "s/1000", "RSS MiB rest/peak/end"
         );
         for phase in &self.phases {
-            let floor = phase.floor.map_or_else(|| "-".to_owned(), |floor| format!("{floor:.2}"));
+            let floor = phase.floor.map_or_else(|| "-".to_owned(), floor);
             let ratio = ratio(phase).map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.2}"));
             let before = phase.rss_before.map_or_else(|| "-".to_owned(), mebibytes);
             let memory = format!("{before}/{}/{}", mebibytes(phase.rss_peak), mebibytes(phase.rss_after));
             let _ = writeln!(
                 table,
-                "{:9} {:8.2} {floor:>8} {ratio:>6} {:7} {:7} {:6.2} {:7.2} {memory:>22}  {}",
+                "{:9} {:8.2} {floor:>15} {ratio:>6} {:7} {:7} {:6.2} {:7.2} {memory:>22}  {}",
                 phase.phase,
                 phase.seconds,
                 phase.reads,
@@ -55,13 +54,11 @@ impl Report {
 
     /// For machines, in one line.
     pub(super) fn json(&self) -> String {
-        let floor = |floor: Floor| json!({ "seconds": floor.seconds, "concurrency": floor.concurrency });
         let phases: serde_json::Map<_, _> =
             self.phases.iter().map(|phase| (phase.phase.to_owned(), phase_json(phase))).collect();
         json!({
             "objects": self.objects,
             "startToFirstStoreReadySeconds": self.start,
-            "floors": { "cold": floor(self.floors.cold), "burst": floor(self.floors.burst) },
             "phases": phases,
             "isolation": isolation_json(&self.isolation),
         })
@@ -99,9 +96,15 @@ fn isolation_json(isolation: &Isolation) -> Value {
 }
 
 fn phase_json(phase: &Measure) -> Value {
+    let floor = |floor| match floor {
+        Floor::Interval(interval) => json!({ "intervalSeconds": interval.as_secs_f64() }),
+        Floor::PlainClient { before, after, concurrency } => {
+            json!({ "beforeSeconds": before, "afterSeconds": after, "concurrency": concurrency })
+        }
+    };
     json!({
         "seconds": phase.seconds,
-        "floorSeconds": phase.floor,
+        "floor": phase.floor.map(floor),
         "ratio": ratio(phase),
         "backendReads": phase.reads,
         "backendLogins": phase.logins,
@@ -125,8 +128,15 @@ fn requests(phase: &Measure) -> String {
     counts.join(", ")
 }
 
+fn floor(floor: Floor) -> String {
+    match floor {
+        Floor::Interval(interval) => format!("{:.2}", interval.as_secs_f64()),
+        Floor::PlainClient { before, after, .. } => format!("{:.2} ({before:.2}/{after:.2})", floor.seconds()),
+    }
+}
+
 fn ratio(phase: &Measure) -> Option<f64> {
-    phase.floor.map(|floor| phase.seconds / floor)
+    phase.floor.map(|floor| phase.seconds / floor.seconds())
 }
 
 /// Processor seconds for a thousand syncs; none without a sync.
@@ -143,7 +153,7 @@ fn mebibytes(bytes: u64) -> String {
 mod tests {
     use std::time::Duration;
 
-    use super::{Floor, Floors, Isolation, Measure, Refresh, Report};
+    use super::{Floor, Isolation, Measure, Refresh, Report};
 
     fn report() -> Report {
         let phase = |phase, floor| Measure {
@@ -161,14 +171,13 @@ mod tests {
             rss_peak: 30 << 20,
             rss_after: 20 << 20,
         };
-        let floor = Floor { seconds: 1.6, concurrency: 8 };
+        let floor = Floor::PlainClient { before: 1.5, after: 1.7, concurrency: 8 };
         Report {
             objects: 500,
             start: 0.2,
-            floors: Floors { cold: floor, burst: floor },
             phases: [
-                phase("cold", Some(1.6)),
-                phase("burst", Some(1.6)),
+                phase("cold", Some(floor)),
+                phase("burst", Some(floor)),
                 phase("steady", None),
                 phase("rotation", None),
             ],
@@ -184,7 +193,7 @@ mod tests {
     fn times_are_shown_as_ratios_to_their_floors() {
         let table = report().table();
         let cold = table.lines().find(|line| line.starts_with("cold")).unwrap();
-        assert!(cold.contains("1.25") && cold.contains("-/30/20"), "{cold}");
+        assert!(cold.contains("1.60 (1.50/1.70)   1.25") && cold.contains("-/30/20"), "{cold}");
         assert!(cold.ends_with("500 create secrets, 2 list"), "{cold}");
         assert!(table.contains("0.625 s p99, 0.250 s median; ratio 1.25"), "{table}");
     }
@@ -195,6 +204,7 @@ mod tests {
         let json: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert!(!text.contains('\n'));
         assert_eq!(json["phases"]["cold"]["ratio"], 1.25);
+        assert_eq!(json["phases"]["cold"]["floor"]["concurrency"], 8);
         assert_eq!(json["phases"]["cold"]["cpuSecondsPerThousandReads"], 0.5);
         assert!(json["phases"]["steady"]["ratio"].is_null());
         assert_eq!(json["isolation"]["ratio"], 1.25);
