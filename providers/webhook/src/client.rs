@@ -1,9 +1,9 @@
 //! One request, and what its answer means.
 
-use std::{collections::BTreeMap, env, fmt, io, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt, io, sync::Arc, time::Duration};
 
 use keyferry_core::{CallObserver, Error, ErrorKind, Locator, Result, SecretBytes, Version};
-use keyferry_rest::{Answer, Client, Lines, Method, Request, Tls};
+use keyferry_rest::{Answer, Client, Lines, Method, Request, Tls, Url, is_proxied};
 use serde_json::value::RawValue;
 use tokio::{
     net::{TcpStream, lookup_host},
@@ -17,7 +17,7 @@ use crate::{
     json_path::JsonPath,
     ntlm::{self, Account, Handshake},
     template::{Data, Template},
-    url::{address, checked, query_escaped},
+    url::{checked, query_escaped, server},
 };
 
 /// What can be asked, by the name that the metrics know.
@@ -36,8 +36,8 @@ pub(crate) struct WebhookClient {
     namespace: String,
     timeout: Option<Duration>,
     json_path: Option<JsonPath>,
-    /// Where the server listens, unless the template leaves that open.
-    address: Option<(String, u16)>,
+    /// The server, unless the template leaves open which it is.
+    server: Option<Url>,
 }
 
 impl WebhookClient {
@@ -69,7 +69,7 @@ impl WebhookClient {
         let body = config.body.as_deref().filter(|body| !body.is_empty());
         Ok(Self {
             method,
-            address: address(&config.url).map_err(|text| invalid(format!("url {text}")))?,
+            server: server(&config.url).map_err(|text| invalid(format!("url {text}")))?,
             url: template("url", &config.url)?,
             headers: config.headers.into_iter().map(header).collect::<Result<_>>()?,
             body: body.map(|body| template("body", body)).transpose()?,
@@ -125,14 +125,17 @@ impl WebhookClient {
         }
     }
 
-    /// Whether the server can be reached, without a request to it: only its author knows what requests do.
+    /// Whether the server can be reached, without a request to it: only its author knows what requests do. Behind a
+    /// proxy that is for the proxy to say.
     pub(crate) async fn dial(&self) -> Result<()> {
-        let Some((host, port)) = self.address.as_ref().filter(|_| !behind_a_proxy()) else { return Ok(()) };
+        let Some(server) = self.server.as_ref().filter(|server| !is_proxied(server)) else { return Ok(()) };
+        let host = server.host_str().unwrap_or_default().trim_matches(['[', ']']);
+        let port = server.port_or_known_default().unwrap_or_default();
         let unreachable = |reason: &str| {
             let text = format!("{host}:{port} cannot be reached: {reason}");
             Error::new(ErrorKind::Unavailable, PROVIDER, CONNECT, text)
         };
-        let addresses = lookup_host((host.as_str(), *port)).await;
+        let addresses = lookup_host((host, port)).await;
         let addresses: Vec<_> =
             addresses.map_err(|_| unreachable("its name is not known; check `url` and the cluster's DNS"))?.collect();
         let connected = TcpStream::connect(addresses.as_slice()).await;
@@ -184,7 +187,7 @@ impl fmt::Debug for WebhookClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WebhookClient")
             .field("method", &self.method)
-            .field("address", &self.address)
+            .field("server", &self.server)
             .field("data", &self.data)
             .finish_non_exhaustive()
     }
@@ -204,11 +207,4 @@ fn whole(answer: Answer) -> Result<SecretBytes> {
         return Err(Error::new(ErrorKind::Malformed, PROVIDER, REQUEST, text).with_status(status));
     }
     Ok(body)
-}
-
-/// Behind a proxy, whether the server can be reached from here says nothing.
-fn behind_a_proxy() -> bool {
-    ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"]
-        .iter()
-        .any(|name| env::var_os(name).is_some_and(|value| !value.is_empty()))
 }

@@ -38,8 +38,8 @@ pub(crate) fn checked(text: &str) -> Result<Url, &'static str> {
     Ok(url)
 }
 
-/// Host and port of a URL's template, where they stand there literally.
-pub(crate) fn address(template: &str) -> Result<Option<(String, u16)>, &'static str> {
+/// The server of a URL's template, as a URL without a path, where it stands there literally.
+pub(crate) fn server(template: &str) -> Result<Option<Url>, &'static str> {
     let literal = template.split("{{").next().unwrap_or_default().trim_start();
     if literal.is_empty() && template.contains("{{") {
         return Ok(None);
@@ -58,13 +58,12 @@ pub(crate) fn address(template: &str) -> Result<Option<(String, u16)>, &'static 
     if !url.username().is_empty() || url.password().is_some() {
         return Err("must not hold a user name or password; put them into the header Authorization");
     }
-    let host = url.host_str().ok_or(wrong)?.trim_matches(['[', ']']).to_owned();
-    Ok(url.port_or_known_default().map(|port| (host, port)))
+    if url.has_host() { Ok(Some(url)) } else { Err(wrong) }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{address, checked, query_escaped};
+    use super::{checked, query_escaped, server};
 
     #[test]
     fn text_is_escaped_as_go_does() {
@@ -72,16 +71,16 @@ mod tests {
     }
 
     #[test]
-    fn the_address_is_known_where_it_is_literal() {
-        let at = |host: &str, port| Ok(Some((host.to_owned(), port)));
-        assert_eq!(address("https://h/{{ .remoteRef.key }}"), at("h", 443));
-        assert_eq!(address("http://h:8080?x={{ .remoteRef.key }}"), at("h", 8080));
-        assert_eq!(address("http://[::1]"), at("::1", 80));
+    fn the_server_is_known_where_it_is_literal() {
+        let of = |template: &str| server(template).map(|url| url.map(|url| url.to_string()));
+        assert_eq!(of("https://h/{{ .remoteRef.key }}"), Ok(Some("https://h/".to_owned())));
+        assert_eq!(of("http://h:8080?x={{ .remoteRef.key }}"), Ok(Some("http://h:8080/".to_owned())));
+        assert_eq!(of("http://[::1]"), Ok(Some("http://[::1]/".to_owned())));
         for open in ["https://{{ .a.host }}/x", "https://h{{ .a.tail }}", "{{ .a.url }}", "https://h:{{ .a.port }}/"] {
-            assert_eq!(address(open), Ok(None), "{open}");
+            assert_eq!(server(open), Ok(None), "{open}");
         }
         for wrong in ["", "h/x", "ftp://h", "https:///", "https://a:hunter2@h/"] {
-            assert!(address(wrong).is_err_and(|text| !text.contains("hunter2")), "{wrong}");
+            assert!(server(wrong).is_err_and(|text| !text.contains("hunter2")), "{wrong}");
         }
     }
 
