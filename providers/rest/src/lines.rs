@@ -73,12 +73,12 @@ impl Lines {
                 self.keep(request.url().origin(), line).await;
                 return Ok(received);
             }
-            if line.is_forwarded() && !keeps_clients_apart(&received.headers) {
-                return Err(Failure::SharedByProxy);
-            }
             let challenges = received.headers.get_all(WWW_AUTHENTICATE).iter();
             let challenges: Vec<_> = challenges.filter_map(|value| value.to_str().ok()).collect();
             let Some(next) = login.answer(&challenges) else { return Ok(received) };
+            if line.is_forwarded() && !keeps_clients_apart(&received.headers) {
+                return Err(Failure::SharedByProxy);
+            }
             if !line.is_open().await {
                 // A server may hang up when it has said how to log in, but not in the middle of it.
                 if shown.is_some() {

@@ -273,7 +273,13 @@ async fn https_goes_through_a_proxy_in_a_tunnel() {
 #[tokio::test]
 async fn a_login_does_not_go_through_a_proxy_that_may_share_the_connection() {
     let pinned = || asks().header("Proxy-Support", "session-based-authentication");
-    let replies = [(LINE, pinned()), (LINE, Reply::text(200, "{}")), (LINE, Reply::text(200, "{}")), (LINE, asks())];
+    let replies = [
+        (LINE, pinned()),
+        (LINE, Reply::text(200, "{}")),
+        (LINE, Reply::text(200, "{}")),
+        (LINE, asks()),
+        (LINE, asks()),
+    ];
     let proxy = ScriptedServer::expecting(replies).await;
     let read = async |words: Says| {
         let lines = behind(&proxy.url().replace("//", "//me:word@"), &Tls::default());
@@ -284,6 +290,7 @@ async fn a_login_does_not_go_through_a_proxy_that_may_share_the_connection() {
     let error = read(says(["one"])).await.expect_err("a proxy that does not promise");
     assert_eq!(error.kind, ErrorKind::InvalidConfig);
     assert!(error.message.contains("use https, or add the host to NO_PROXY"), "{error}");
+    assert_eq!(read(says([])).await.map(|answer| answer.status()), Ok(401), "no login was about to travel");
     for request in proxy.finish() {
         assert_eq!(request.header("host"), "secrets.example");
         assert_eq!(request.header("proxy-authorization"), "Basic bWU6d29yZA==");
