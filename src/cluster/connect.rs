@@ -2,7 +2,7 @@
 
 use std::env;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use http::Uri;
 use hyper_util::client::proxy::matcher::Matcher;
 use kube::{Client, Config};
@@ -15,6 +15,7 @@ pub(crate) async fn connect() -> Result<Client> {
     let variables = ["HTTPS_PROXY", "https_proxy"].map(|name| env::var(name).unwrap_or_default());
     let direct = Matcher::from_env().intercept(&config.cluster_url).is_none();
     config.proxy_url = proxy(config.proxy_url, &variables, direct);
+    check(config.proxy_url.as_ref())?;
     Client::try_from(config).context("failed to prepare the connection to the cluster")
 }
 
@@ -26,9 +27,30 @@ fn proxy(chosen: Option<Uri>, variables: &[String], direct: bool) -> Option<Uri>
     chosen.filter(|proxy| !direct || !of_environment(proxy))
 }
 
+/// kube's own error shows the address, with the password that may stand in it.
+fn check(proxy: Option<&Uri>) -> Result<()> {
+    ensure!(
+        proxy.is_none_or(|proxy| matches!(proxy.scheme_str(), Some("http" | "https"))),
+        "the address of the proxy to the API server must begin with http:// or https://; correct HTTPS_PROXY, or proxy-url \
+         in the kubeconfig file"
+    );
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
-    use super::proxy;
+    use super::{check, proxy};
+
+    #[test]
+    fn a_proxy_that_cannot_be_used_is_not_shown() {
+        for address in ["socks5://me:hunter2@proxy:1080", "me:hunter2@proxy:3128"] {
+            let error = check(address.parse().ok().as_ref()).unwrap_err();
+            let text = format!("{error:#} {error:?}");
+            assert!(text.contains("HTTPS_PROXY") && !text.contains("hunter2"), "{text}");
+        }
+        assert!(check("http://me:word@proxy:3128".parse().ok().as_ref()).is_ok());
+        assert!(check(None).is_ok());
+    }
 
     #[test]
     fn only_the_proxy_of_the_environment_heeds_the_exemptions_of_the_environment() {
