@@ -83,7 +83,8 @@ async fn access_auth(
             let service_account = match &auth.service_account_ref {
                 Some(account) => Some(service_account("authSecretRef.serviceAccountRef", account, resolver).await?),
                 None if is_vendors(gateway, |host| host.ends_with(".akeyless.io")) => None,
-                // The other clouds' proofs are good for this login alone; this one is a token for Azure's management API.
+                // AWS's proof is good for this login alone, and Google's for the audience that the store names; this one
+                // is a token for Azure's management API.
                 None => {
                     resolver.may_show(AZURE_TOKEN, &type_field)?;
                     None
