@@ -32,16 +32,20 @@ pub(crate) fn knows_no_token(answer: &Answer) -> bool {
     matches!(answer.status(), 400..=404) && is_refusal(answer) && answer.says(NO_TOKEN)
 }
 
+/// Whether a gateway says in its own words that there is no such item.
+pub(crate) fn names_no_item(answer: &Answer) -> bool {
+    matches!(answer.status(), 400..=404 | 500) && is_refusal(answer) && answer.says(NO_ITEM)
+}
+
 /// What a refusal says by itself.
 pub(crate) fn refusal(answer: &Answer) -> Error {
     let about = answer.about();
-    match answer.status() {
-        400..=404 | 500 if is_refusal(answer) && answer.says(NO_ITEM) => {
-            answer.error(ErrorKind::NotFound, format!("there is no {about}"))
-        }
-        _ if knows_no_token(answer) => {
-            answer.error(ErrorKind::Unauthenticated, format!("the gateway does not know the login any more ({about})"))
-        }
-        _ => answer.refusal(),
+    if names_no_item(answer) {
+        return answer.error(ErrorKind::NotFound, format!("there is no {about}"));
     }
+    if knows_no_token(answer) {
+        return answer
+            .error(ErrorKind::Unauthenticated, format!("the gateway does not know the login any more ({about})"));
+    }
+    answer.refusal()
 }

@@ -20,7 +20,7 @@ pub(crate) struct Token {
 
 /// How long a token that was accepted is not doubted. Items that an access id may not read cost no more questions than
 /// one in so long.
-const TRUST: Duration = Duration::from_secs(10);
+pub(crate) const TRUST: Duration = Duration::from_secs(10);
 
 impl Token {
     /// A token that has just been given out.
@@ -39,10 +39,10 @@ impl Token {
         *accepted = asked.max(*accepted);
     }
 
-    /// Waits until nobody else asks about it. `None`: there is nothing to ask, it was accepted just now.
-    pub(crate) async fn doubt(&self) -> Option<tokio::sync::MutexGuard<'_, ()>> {
+    /// Waits until nobody else asks about it. `None`: there is nothing to ask, it was accepted within `trust`.
+    pub(crate) async fn doubt(&self, trust: Duration) -> Option<tokio::sync::MutexGuard<'_, ()>> {
         let doubt = self.doubt.lock().await;
-        (self.accepted().elapsed() > TRUST).then_some(doubt)
+        (self.accepted().elapsed() >= trust).then_some(doubt)
     }
 
     fn accepted(&self) -> MutexGuard<'_, Instant> {
@@ -56,18 +56,18 @@ mod tests {
 
     use tokio::time::{Instant, advance};
 
-    use super::Token;
+    use super::{TRUST, Token};
 
     #[tokio::test(start_paused = true)]
     async fn a_token_is_doubted_when_it_was_not_accepted_for_a_while() {
         let token = Token::new("t-1".into());
-        assert!(token.doubt().await.is_none());
+        assert!(token.doubt(TRUST).await.is_none());
         advance(Duration::from_secs(11)).await;
-        assert!(token.doubt().await.is_some());
+        assert!(token.doubt(TRUST).await.is_some());
         token.was_accepted(Instant::now() - Duration::from_secs(5));
-        assert!(token.doubt().await.is_none());
+        assert!(token.doubt(TRUST).await.is_none());
         token.was_accepted(Instant::now() - Duration::from_secs(60));
-        assert!(token.doubt().await.is_none(), "what was proven later counts");
+        assert!(token.doubt(TRUST).await.is_none(), "what was proven later counts");
     }
 
     #[test]
