@@ -68,8 +68,9 @@ impl Paths {
             }
             (None, KvVersion::V1) => ("", key),
             (None, KvVersion::V2) => {
-                own = format!("{}/", tidy(key));
-                own.split_once("/data/").or(own.split_once('/')).unwrap_or_default()
+                // A secret may be called `data` itself: only what is followed by more divides.
+                own = format!("{}{}", tidy(key), if key.ends_with('/') { "/" } else { "" });
+                own.split_once("/data/").or(own.split_once('/')).unwrap_or((&own, ""))
             }
         };
         Place { mount: mount.to_owned(), inner: tidy(inner) }
@@ -166,6 +167,8 @@ mod tests {
             ("secret", V1, "foo", "secret/foo"),
             ("", V2, "secret/a/foo", "secret/data/a/foo"),
             ("", V2, "kv/team/data/foo", "kv/team/data/foo"),
+            ("", V2, "kv/data", "kv/data/data"),
+            ("", V2, "kv/team/data", "kv/data/team/data"),
             ("", V1, "secret/a/foo", "secret/a/foo"),
             ("/secret/", V2, "/foo/", "secret/data/foo"),
             ("secret", V2, "secrets/foo", "secret/data/secrets/foo"),
