@@ -29,7 +29,7 @@ impl Report {
         // Writing to a String cannot fail.
         let _ = writeln!(
             table,
-            "{:9} {:>8} {:>15} {:>6} {:>7} {:>7} {:>6} {:>7} {:>22}  Kubernetes requests",
+            "{:9} {:>8} {:>19} {:>6} {:>7} {:>7} {:>6} {:>7} {:>22}  Kubernetes requests",
             "phase", "seconds", "floor", "ratio", "reads", "logins", "CPU s", "s/1000", "RSS MiB rest/peak/end"
         );
         for phase in &self.phases {
@@ -39,7 +39,7 @@ impl Report {
             let memory = format!("{before}/{}/{}", mebibytes(phase.rss_peak), mebibytes(phase.rss_after));
             let _ = writeln!(
                 table,
-                "{:9} {:8.2} {floor:>15} {ratio:>6} {:7} {:7} {:6.2} {:7.2} {memory:>22}  {}",
+                "{:9} {:8.2} {floor:>19} {ratio:>6} {:7} {:7} {:6.2} {:7.2} {memory:>22}  {}",
                 phase.phase,
                 phase.seconds,
                 phase.reads,
